@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef RPCPROF_LAYOUT_H
+#define RPCPROF_LAYOUT_H
+
+/*
+ * The words that inlined recording code touches. Not an interface: use stat.h, timer.h and
+ * view.h. They are exposed because a function call per clock read costs more than the rest of a
+ * timer does, and frozen because callers compile them in: a change here is a new SONAME.
+ *
+ * Every shared word is a plain fixed-width integer accessed by the __atomic builtins (C++17 has no
+ * _Atomic). docs/design.md lists who writes each, who reads it and what it guards.
+ */
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define RPCPROF_CACHE_LINE 64
+
+/* Offsets of cells and timers in the arena count in units of one timer. */
+#define RPCPROF_UNIT_SHIFT 5
+
+/* One stage of a call. 32 bytes. */
+struct rpcprof_timer_slot {
+	uint64_t stamp;  /* generation << 32 | tag; stored last (release) */
+	uint64_t begin;  /* ticks; in an accumulator: total ticks */
+	uint64_t end;    /* ticks, 0 = open; in an accumulator: the longest, ticks */
+	uint64_t thread; /* kernel thread id; in an accumulator: how many timers */
+};
+
+/* Generation-tagged states of a cell: seq = generation << 2 | state. */
+enum rpcprof_cell_state { RPCPROF_FREE = 0, RPCPROF_LIVE = 1, RPCPROF_DONE = 2 };
+
+#define RPCPROF_LABELS_MAX 4
+#define RPCPROF_METADATA_MAX 32
+
+/* Bits of rpcprof_cell.attributes, beside the generation in its high half. */
+enum rpcprof_attribute {
+	RPCPROF_HAS_METHOD = 1 << 0,
+	RPCPROF_HAS_STATUS = 1 << 1,
+	RPCPROF_HAS_METADATA = 1 << 2,
+	RPCPROF_HAS_TRACE = 1 << 3,
+	RPCPROF_HAS_LABEL0 = 1 << 4 /* label i: RPCPROF_HAS_LABEL0 << i */
+};
+
+/* One Stat in place: a header of three cache lines, then timers to the end of the cell. */
+struct rpcprof_cell {
+	/* Line 0: what begin, every timer and end touch. */
+	uint64_t seq;   /* generation << 2 | state */
+	uint64_t key;   /* generation << 32 | thread id of the thread that began it, while that one
+	                 * may take the short way (live, raw clock); else 0 */
+	uint64_t refs;  /* generation << 32 | references */
+	uint64_t slots; /* generation << 32 | timer slots handed out, in order */
+	uint64_t begin; /* ticks */
+	uint64_t end;   /* ticks */
+	uint32_t own_next;  /* next slot of the owner's grant; only the owner's thread touches it */
+	uint32_t own_limit; /* end of that grant */
+	uint32_t open_lap;  /* 1 + slot of the open lap, 0 = none; only laps touch it */
+	uint32_t tag;       /* side: the Stat's own tag */
+	/* Line 1: attributes that most calls have. */
+	uint64_t attributes; /* generation << 32 | rpcprof_attribute bits: the commit word */
+	uint32_t method;
+	int32_t status;
+	uint32_t metadata_bytes;
+	uint32_t link;  /* next cell in a chain; not part of the record */
+	uint64_t metadata[RPCPROF_METADATA_MAX / 8];
+	uint64_t chain; /* next chain in the depot; not part of the record */
+	/* Line 2: attributes that some calls have. */
+	uint64_t trace_id[2]; /* as in memory order of the 16 bytes */
+	uint64_t span_id;
+	uint64_t labels[RPCPROF_LABELS_MAX]; /* key tag << 32 | value tag */
+	uint64_t folded; /* timers that went into accumulators */
+	/* struct rpcprof_timer_slot follows, to the end of the cell: rpcprof_cell_timers() */
+};
+
+/** The timers of a cell. (C++ has no flexible array member.) */
+static inline struct rpcprof_timer_slot *rpcprof_cell_timers(const struct rpcprof_cell *cell)
+{
+	return (struct rpcprof_timer_slot *)(uintptr_t)(cell + 1);
+}
+
+/* The last five slots of a cell take over when the others are full: one accumulator for each of
+ * the first four tags, and one for every tag after them. */
+#define RPCPROF_ACCUMULATORS 5
+
+/* Where inlined code finds the arena: written once by rpcprof_init, before the switch goes on. */
+struct rpcprof_arena_base {
+	char *cells;        /* unit 0; points at an empty cell until init */
+	uint32_t unit_mask; /* units of a cell - 1 */
+	uint32_t capacity;  /* timer slots of a cell without the accumulators */
+};
+extern struct rpcprof_arena_base rpcprof_arena;
+
+/* What inlined code needs of the calling thread; the rest of its state is the library's. */
+struct rpcprof_thread_id {
+	uint32_t id; /* kernel thread id; 0 until its first record */
+};
+extern __thread struct rpcprof_thread_id rpcprof_thread
+	__attribute__((tls_model("initial-exec")));
+
+/*
+ * The switch and what else an outsider may look at. Part of the library's data, alone on its
+ * page, so that a shared page can be mapped over it. Never aliased, never bound symbolically.
+ */
+#if defined(__aarch64__)
+#define RPCPROF_CONTROL_BYTES 65536
+#else
+#define RPCPROF_CONTROL_BYTES 4096
+#endif
+
+struct rpcprof_control_head {
+	uint64_t magic;        /* stored last by init (release) */
+	uint32_t version;      /* of the layout */
+	uint32_t byte_order;   /* 0x01020304 as the writer stores it */
+	uint32_t enabled;      /* the switch */
+	uint32_t clock_kind;   /* enum rpcprof_clock_kind in use; 0 until init */
+	uint64_t tag_epoch;    /* changes when cached tag ids become void; 0 until init */
+};
+
+union rpcprof_control {
+	struct rpcprof_control_head head;
+	unsigned char page[RPCPROF_CONTROL_BYTES];
+};
+extern union rpcprof_control rpcprof_control_page;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

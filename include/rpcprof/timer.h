@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef RPCPROF_TIMER_H
+#define RPCPROF_TIMER_H
+
+/*
+ * Timers: the stages of a Stat.
+ *
+ * A timer may nest in, overlap or outlast another, begin on one thread and end on another, and be
+ * left open. When a cell is full further timers fold into one accumulator per tag: no time is
+ * lost, only the single begin and end.
+ *
+ * The short way of begin, end and lap is inlined: the thread that began the Stat, raw clock. All
+ * else takes a call.
+ */
+#include "rpcprof/stat.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** A running timer, by value. All zero is the null timer. */
+struct rpcprof_timer {
+	uint64_t begin;      /* ticks */
+	uint32_t slot;       /* offset in the arena, in units */
+	uint32_t generation; /* of the Stat */
+};
+
+struct rpcprof_timer rpcprof_timer_begin_slow(struct rpcprof_stat stat, uint32_t tag,
+                                              uint64_t ticks);
+void rpcprof_timer_end_slow(struct rpcprof_timer timer, uint64_t ticks);
+void rpcprof_lap_slow(struct rpcprof_stat stat, uint32_t tag, uint64_t ticks);
+
+static inline struct rpcprof_timer rpcprof_timer_none_(void)
+{
+	struct rpcprof_timer none;
+	none.begin = 0;
+	none.slot = 0;
+	none.generation = 0;
+	return none;
+}
+
+static inline struct rpcprof_cell *rpcprof_cell_at_(uint32_t unit)
+{
+	return (struct rpcprof_cell *)(void *)(rpcprof_arena.cells +
+	                                       ((size_t)unit << RPCPROF_UNIT_SHIFT));
+}
+
+/* Whether the calling thread may take the short way: it began the Stat, which is live, and the
+ * clock is raw. relaxed: only this thread stores a key that matches it. */
+static inline bool rpcprof_cell_is_mine_(const struct rpcprof_cell *cell, uint32_t generation)
+{
+	return __builtin_expect(__atomic_load_n(&cell->key, __ATOMIC_RELAXED) ==
+	                        ((uint64_t)generation << 32 | rpcprof_thread.id), 1);
+}
+
+/* Takes the next slot of the owner's grant in one instruction, so that a signal handler of the
+ * same thread gets another one. No lock prefix: no other thread touches the word. */
+static inline uint32_t rpcprof_own_slot_(struct rpcprof_cell *cell)
+{
+#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
+	uint32_t slot = 1;
+	__asm__ __volatile__("xaddl %0, %1" : "+r"(slot), "+m"(cell->own_next));
+	return slot;
+#else
+	return __atomic_fetch_add(&cell->own_next, 1u, __ATOMIC_RELAXED);
+#endif
+}
+
+static inline void rpcprof_slot_fill_(struct rpcprof_timer_slot *slot, uint32_t generation,
+                                      uint32_t tag, uint64_t ticks)
+{
+	__atomic_store_n(&slot->begin, ticks, __ATOMIC_RELAXED);
+	__atomic_store_n(&slot->end, (uint64_t)0, __ATOMIC_RELAXED);
+	__atomic_store_n(&slot->thread, (uint64_t)rpcprof_thread.id, __ATOMIC_RELAXED);
+	/* T1 release, pairs with V2 (in-flight readers): a stamped timer is complete. */
+	__atomic_store_n(&slot->stamp, (uint64_t)generation << 32 | tag, __ATOMIC_RELEASE);
+}
+
+/**
+ * A stage of the call begins now.
+ *
+ * @param tag  RPCPROF_TAG("/decode")
+ * @return     the timer; the null timer for the null Stat and, counted (late), for one that ended
+ *
+ * Threads:  any holder of a reference to the Stat, also in a signal handler
+ * Progress: lock-free; allocates: never
+ */
+static inline struct rpcprof_timer rpcprof_timer_begin(struct rpcprof_stat stat, uint32_t tag)
+{
+	struct rpcprof_timer timer;
+	struct rpcprof_cell *cell;
+	uint32_t slot;
+
+	if (rpcprof_stat_is_null(stat))
+		return rpcprof_timer_none_();
+	cell = rpcprof_cell_at_(stat.cell);
+	if (!rpcprof_cell_is_mine_(cell, stat.generation))
+		return rpcprof_timer_begin_slow(stat, tag, 0);
+	slot = rpcprof_own_slot_(cell);
+	if (__builtin_expect(slot >= cell->own_limit, 0))
+		return rpcprof_timer_begin_slow(stat, tag, 0);
+	timer.begin = rpcprof_clock_raw();
+	timer.slot = stat.cell + (uint32_t)(sizeof(*cell) >> RPCPROF_UNIT_SHIFT) + slot;
+	timer.generation = stat.generation;
+	rpcprof_slot_fill_(&rpcprof_cell_timers(cell)[slot], stat.generation, tag, timer.begin);
+	return timer;
+}
+
+/** As rpcprof_timer_begin(), but begins at a tick that you have. */
+static inline struct rpcprof_timer rpcprof_timer_begin_at(struct rpcprof_stat stat, uint32_t tag,
+                                                          uint64_t ticks)
+{
+	struct rpcprof_timer timer;
+	struct rpcprof_cell *cell;
+	uint32_t slot;
+
+	if (rpcprof_stat_is_null(stat))
+		return rpcprof_timer_none_();
+	cell = rpcprof_cell_at_(stat.cell);
+	if (!rpcprof_cell_is_mine_(cell, stat.generation))
+		return rpcprof_timer_begin_slow(stat, tag, ticks);
+	slot = rpcprof_own_slot_(cell);
+	if (__builtin_expect(slot >= cell->own_limit, 0))
+		return rpcprof_timer_begin_slow(stat, tag, ticks);
+	timer.begin = ticks;
+	timer.slot = stat.cell + (uint32_t)(sizeof(*cell) >> RPCPROF_UNIT_SHIFT) + slot;
+	timer.generation = stat.generation;
+	rpcprof_slot_fill_(&rpcprof_cell_timers(cell)[slot], stat.generation, tag, ticks);
+	return timer;
+}
+
+/**
+ * The stage ends now.
+ *
+ * @return  the tick at which it ended: good for rpcprof_stat_end_at() or the next begin; 0 for
+ *          the null timer and where the slow way was taken
+ *
+ * Threads:  any holder of a reference to the Stat; each timer by one
+ * Progress: lock-free; allocates: never
+ * Errors:   ended before: counted (double_ends); its Stat has ended: counted (late)
+ */
+static inline uint64_t rpcprof_timer_end(struct rpcprof_timer timer)
+{
+	struct rpcprof_timer_slot *slot;
+	struct rpcprof_cell *cell;
+	uint64_t ticks;
+
+	if (timer.slot == 0)
+		return 0;
+	cell = rpcprof_cell_at_(timer.slot & ~rpcprof_arena.unit_mask);
+	slot = (struct rpcprof_timer_slot *)(void *)rpcprof_cell_at_(timer.slot);
+	if (!rpcprof_cell_is_mine_(cell, timer.generation) ||
+	    __builtin_expect(__atomic_load_n(&slot->begin, __ATOMIC_RELAXED) != timer.begin ||
+	                     __atomic_load_n(&slot->end, __ATOMIC_RELAXED) != 0, 0)) {
+		rpcprof_timer_end_slow(timer, 0);
+		return 0;
+	}
+	ticks = rpcprof_clock_raw();
+	/* relaxed: whoever reads it later has it from the publication of the Stat; an in-flight
+	 * reader takes 0 for "open". */
+	__atomic_store_n(&slot->end, ticks, __ATOMIC_RELAXED);
+	return ticks;
+}
+
+/** As rpcprof_timer_end(), but ends at a tick that you have. */
+static inline void rpcprof_timer_end_at(struct rpcprof_timer timer, uint64_t ticks)
+{
+	if (timer.slot != 0)
+		rpcprof_timer_end_slow(timer, ticks);
+}
+
+/**
+ * One clock read ends the open lap and begins the next.
+ *
+ * For calls whose stages follow one another. rpcprof_stat_end() closes the last lap.
+ *
+ * @param tag  the next stage; RPCPROF_TAG_NONE to end the open lap only
+ *
+ * Threads:  any holder of a reference to the Stat, one at a time
+ * Progress: lock-free; allocates: never
+ */
+static inline void rpcprof_lap(struct rpcprof_stat stat, uint32_t tag)
+{
+	struct rpcprof_cell *cell;
+	uint32_t slot, open;
+	uint64_t ticks;
+
+	if (rpcprof_stat_is_null(stat))
+		return;
+	cell = rpcprof_cell_at_(stat.cell);
+	if (!rpcprof_cell_is_mine_(cell, stat.generation) ||
+	    __builtin_expect(tag == RPCPROF_TAG_NONE, 0)) {
+		rpcprof_lap_slow(stat, tag, 0);
+		return;
+	}
+	slot = rpcprof_own_slot_(cell);
+	if (__builtin_expect(slot >= cell->own_limit, 0)) {
+		rpcprof_lap_slow(stat, tag, 0);
+		return;
+	}
+	ticks = rpcprof_clock_raw();
+	open = cell->open_lap;
+	cell->open_lap = slot + 1;
+	if (open != 0)
+		__atomic_store_n(&rpcprof_cell_timers(cell)[open - 1].end, ticks, __ATOMIC_RELAXED);
+	rpcprof_slot_fill_(&rpcprof_cell_timers(cell)[slot], stat.generation, tag, ticks);
+}
+
+/** As rpcprof_lap(), but at a tick that you have. */
+static inline void rpcprof_lap_at(struct rpcprof_stat stat, uint32_t tag, uint64_t ticks)
+{
+	if (!rpcprof_stat_is_null(stat))
+		rpcprof_lap_slow(stat, tag, ticks);
+}
+
+/** A stage timed before its Stat is known: by value, the caller's. */
+struct rpcprof_detached_timer {
+	uint64_t begin; /* ticks; 0 = the switch was off */
+	uint64_t end;   /* ticks; 0 = open */
+	uint32_t tag;
+	uint32_t thread; /* kernel thread id that began it */
+};
+
+/**
+ * A stage begins that will be appended to a Stat later.
+ *
+ * Threads:  any
+ * Progress: wait-free; allocates: never
+ */
+struct rpcprof_detached_timer rpcprof_detached_timer_begin(uint32_t tag);
+
+/** The detached stage ends now. One begun while the switch was off stays null. */
+void rpcprof_detached_timer_end(struct rpcprof_detached_timer *timer);
+
+/**
+ * Adds a finished, or still open, detached timer to a Stat.
+ *
+ * @param timer  copied; a null one is ignored. Its ticks may lie before the Stat's begin, or come
+ *               from elsewhere: a timer with explicit begin and end is one filled in by hand
+ *
+ * Threads:  any holder of a reference to the Stat
+ * Progress: lock-free; allocates: never
+ */
+void rpcprof_stat_append(struct rpcprof_stat stat, const struct rpcprof_detached_timer *timer);
+
+/** RPCPROF_TIMER_BEGIN(stat, "/decode"): looks the tag up only for a Stat that is not null. */
+#define RPCPROF_TIMER_BEGIN(stat, literal)                                                     \
+	(rpcprof_stat_is_null(stat) ? rpcprof_timer_none_()                                    \
+	                            : rpcprof_timer_begin((stat), RPCPROF_TAG(literal)))
+
+/** RPCPROF_LAP(stat, "/decode"): as RPCPROF_TIMER_BEGIN, for laps. */
+#define RPCPROF_LAP(stat, literal)                                                             \
+	(rpcprof_stat_is_null(stat) ? (void)0 : rpcprof_lap((stat), RPCPROF_TAG(literal)))
+
+#ifdef __cplusplus
+}
+#endif
+#endif
