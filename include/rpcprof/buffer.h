@@ -18,6 +18,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 #define RPCPROF_BUFFER_CAPACITY_MAX (1u << 24)
 
@@ -105,6 +106,7 @@ uint64_t rpcprof_buffer_take_oldest(struct rpcprof_buffer *buffer);
 /** How many slots the buffer has: the most values that can be in it at one time. */
 size_t rpcprof_buffer_slots(const struct rpcprof_buffer *buffer);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

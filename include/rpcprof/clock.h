@@ -17,6 +17,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /** Which counter a tick is. AUTO is a request, never an answer. */
 enum rpcprof_clock_kind {
@@ -147,6 +148,7 @@ int64_t rpcprof_clock_utc_ns(const struct rpcprof_clock_map *map, uint64_t ticks
  */
 uint64_t rpcprof_clock_ticks_at(const struct rpcprof_clock_map *map, int64_t utc_ns);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -18,6 +18,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /** How grave a log message is. */
 enum rpcprof_log_level { RPCPROF_LOG_ERROR = 1, RPCPROF_LOG_WARNING = 2, RPCPROF_LOG_INFO = 3 };
@@ -170,6 +171,7 @@ struct rpcprof_counters {
  */
 int rpcprof_counters_get(struct rpcprof_counters *counters);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

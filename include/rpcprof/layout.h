@@ -16,6 +16,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 #define RPCPROF_CACHE_LINE 64
 
@@ -125,6 +126,7 @@ union rpcprof_control {
 };
 extern union rpcprof_control rpcprof_control_page;
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -22,6 +22,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /** A reference to a Stat, by value. All zero is the null Stat. */
 struct rpcprof_stat {
@@ -164,6 +165,7 @@ int rpcprof_stat_set_label(struct rpcprof_stat stat, uint32_t key, uint32_t valu
 	(rpcprof_enabled() ? rpcprof_stat_begin_on(RPCPROF_TAG(literal), 0)                    \
 	                   : rpcprof_stat_none_())
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

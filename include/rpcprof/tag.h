@@ -16,6 +16,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /** Each kind has a budget of its own, so that made-up method names cannot crowd out stages. */
 enum rpcprof_tag_kind {
@@ -89,6 +90,7 @@ static inline uint32_t rpcprof_tag_cached(uint64_t *site, enum rpcprof_tag_kind 
 		rpcprof_tag_cached(&rpcprof_site_, RPCPROF_TAG_STAGE, "" literal);             \
 	})
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -17,6 +17,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /** A running timer, by value. All zero is the null timer. */
 struct rpcprof_timer {
@@ -252,6 +253,7 @@ void rpcprof_stat_append(struct rpcprof_stat stat, const struct rpcprof_detached
 #define RPCPROF_LAP(stat, literal)                                                             \
 	(rpcprof_stat_is_null(stat) ? (void)0 : rpcprof_lap((stat), RPCPROF_TAG(literal)))
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -10,6 +10,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /**
  * The version of the library that is linked, "MAJOR.MINOR.PATCH".
@@ -21,6 +22,7 @@ extern "C" {
  */
 const char *rpcprof_version(void);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -14,6 +14,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /** One Stat to look at. Use the accessors. */
 struct rpcprof_view {
@@ -194,6 +195,7 @@ int64_t rpcprof_snapshot(const struct rpcprof_filter *filter, rpcprof_view_fn *f
  */
 int64_t rpcprof_inflight(const struct rpcprof_filter *filter, rpcprof_view_fn *fn, void *arg);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif
