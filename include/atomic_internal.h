@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef RPCPROF_ATOMIC_INTERNAL_H
+#define RPCPROF_ATOMIC_INTERNAL_H
+
+/*
+ * Every access to a word that threads share goes through here, so that one look finds them all
+ * and a checker can put its own in their place. Not installed.
+ *
+ * Words are plain fixed-width integers (they lie in shared mappings and in public headers that
+ * C++17 reads), accessed by the compiler's __atomic builtins, which mean what C11's do.
+ *
+ * Each use outside relaxed names its edge and the partner: see docs/design.md.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#define rpcprof_load_relaxed(p) __atomic_load_n((p), __ATOMIC_RELAXED)
+#define rpcprof_load_acquire(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define rpcprof_store_relaxed(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
+#define rpcprof_store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
+#define rpcprof_add_relaxed(p, v) __atomic_fetch_add((p), (v), __ATOMIC_RELAXED)
+#define rpcprof_or_relaxed(p, v) __atomic_fetch_or((p), (v), __ATOMIC_RELAXED)
+#define rpcprof_or_release(p, v) __atomic_fetch_or((p), (v), __ATOMIC_RELEASE)
+#define rpcprof_exchange_acq_rel(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL)
+#define rpcprof_exchange_acquire(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQUIRE)
+
+/* Compare and swap, strong; on failure *expected is what was there, by a relaxed load (acquire
+ * for _acq_rel, whose loser goes on with what it found). */
+#define rpcprof_cas_relaxed(p, expected, v)                                                    \
+	__atomic_compare_exchange_n((p), (expected), (v), false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)
+#define rpcprof_cas_acquire(p, expected, v)                                                    \
+	__atomic_compare_exchange_n((p), (expected), (v), false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)
+#define rpcprof_cas_release(p, expected, v)                                                    \
+	__atomic_compare_exchange_n((p), (expected), (v), false, __ATOMIC_RELEASE, __ATOMIC_RELAXED)
+#define rpcprof_cas_acq_rel(p, expected, v)                                                    \
+	__atomic_compare_exchange_n((p), (expected), (v), false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)
+
+#define rpcprof_fence_acquire() __atomic_thread_fence(__ATOMIC_ACQUIRE)
+#define rpcprof_fence_release() __atomic_thread_fence(__ATOMIC_RELEASE)
+/* Orders this thread against its own signal handlers only. */
+#define rpcprof_fence_signal() __atomic_signal_fence(__ATOMIC_SEQ_CST)
+
+#endif
