@@ -110,6 +110,27 @@ int rpcprof_get_config(struct rpcprof_config *config);
 void rpcprof_fini(void);
 
 /**
+ * Has a function called by rpcprof_fini(): for libraries that run threads on top of this one.
+ *
+ * @param fn  called once, after the switch went off; must stop its threads and return
+ * @return    0; -ENOSPC after 8 functions; -ENODEV before rpcprof_init()
+ *
+ * Threads:  any
+ */
+int rpcprof_at_fini(void (*fn)(void));
+
+/**
+ * Gives a message to the log callback of the configuration, at most 10 a second per level.
+ *
+ * Never call it while recording a call.
+ *
+ * Threads:  any
+ * Progress: blocking on the callback
+ */
+void rpcprof_log(enum rpcprof_log_level level, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/**
  * The switch. While off, rpcprof_stat_begin() gives the null Stat; a Stat begun while on is
  * recorded to its end.
  *
@@ -150,6 +171,8 @@ struct rpcprof_counters {
 	uint64_t unaggregated; /* displaced before a running collector saw them */
 	uint64_t discarded;    /* rpcprof_stat_discard() */
 	uint64_t dropped_no_cell; /* begins that got the null Stat for want of memory */
+	uint64_t dropped_timers; /* timers that met an accumulator not yet ready: two threads filled
+	                          * one cell at the same instant */
 	uint64_t folded;       /* timers that went into accumulators */
 	uint64_t late;         /* timers, laps, attributes, ends on a Stat that had ended */
 	uint64_t double_ends;  /* timers ended twice */

@@ -37,42 +37,34 @@ enum rpcprof_cell_state { RPCPROF_FREE = 0, RPCPROF_LIVE = 1, RPCPROF_DONE = 2 }
 #define RPCPROF_LABELS_MAX 4
 #define RPCPROF_METADATA_MAX 32
 
-/* Bits of rpcprof_cell.attributes, beside the generation in its high half. */
-enum rpcprof_attribute {
-	RPCPROF_HAS_METHOD = 1 << 0,
-	RPCPROF_HAS_STATUS = 1 << 1,
-	RPCPROF_HAS_METADATA = 1 << 2,
-	RPCPROF_HAS_TRACE = 1 << 3,
-	RPCPROF_HAS_LABEL0 = 1 << 4 /* label i: RPCPROF_HAS_LABEL0 << i */
-};
-
-/* One Stat in place: a header of three cache lines, then timers to the end of the cell. */
+/* One Stat in place: a header of three cache lines, then timers to the end of the cell.
+ *
+ * Attributes carry the generation in the high half of their own (commit) word, so that begin need
+ * not clear them and setting one is one store. */
 struct rpcprof_cell {
 	/* Line 0: what begin, every timer and end touch. */
 	uint64_t seq;   /* generation << 2 | state */
 	uint64_t key;   /* generation << 32 | thread id of the thread that began it, while that one
 	                 * may take the short way (live, raw clock); else 0 */
-	uint64_t refs;  /* generation << 32 | references */
-	uint64_t slots; /* generation << 32 | timer slots handed out, in order */
-	uint64_t begin; /* ticks */
-	uint64_t end;   /* ticks */
+	uint64_t refs;  /* generation << 32 | discarded << 31 | references */
+	uint64_t slots; /* generation << 32 | folding << 31 | timer slots handed out, in order */
+	uint64_t begin; /* ticks; free in the depot: next cell << 32 | next chain */
+	uint64_t end;   /* ticks; while live: the begin of a folded open lap */
 	uint32_t own_next;  /* next slot of the owner's grant; only the owner's thread touches it */
 	uint32_t own_limit; /* end of that grant */
-	uint32_t open_lap;  /* 1 + slot of the open lap, 0 = none; only laps touch it */
+	uint32_t open_lap;  /* 1 + slot of the open lap, 0 = none; only laps and the end touch it */
 	uint32_t tag;       /* side: the Stat's own tag */
 	/* Line 1: attributes that most calls have. */
-	uint64_t attributes; /* generation << 32 | rpcprof_attribute bits: the commit word */
-	uint32_t method;
-	int32_t status;
-	uint32_t metadata_bytes;
-	uint32_t link;  /* next cell in a chain; not part of the record */
+	uint64_t method;        /* generation << 32 | tag */
+	uint64_t status;        /* generation << 32 | status */
+	uint64_t metadata_word; /* generation << 32 | bytes */
+	uint64_t label_word;    /* generation << 32 | labels */
 	uint64_t metadata[RPCPROF_METADATA_MAX / 8];
-	uint64_t chain; /* next chain in the depot; not part of the record */
 	/* Line 2: attributes that some calls have. */
-	uint64_t trace_id[2]; /* as in memory order of the 16 bytes */
-	uint64_t span_id;
+	uint64_t trace_word;  /* generation << 32 | 1 */
+	uint64_t trace_id[2]; /* in memory order of the 16 bytes */
+	uint64_t span_id;     /* in memory order of the 8 bytes */
 	uint64_t labels[RPCPROF_LABELS_MAX]; /* key tag << 32 | value tag */
-	uint64_t folded; /* timers that went into accumulators */
 	/* struct rpcprof_timer_slot follows, to the end of the cell: rpcprof_cell_timers() */
 };
 

@@ -14,6 +14,14 @@
  */
 #include "rpcprof/stat.h"
 
+#if defined(__SANITIZE_THREAD__)
+#define RPCPROF_TSAN_ 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define RPCPROF_TSAN_ 1
+#endif
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -54,17 +62,21 @@ static inline bool rpcprof_cell_is_mine_(const struct rpcprof_cell *cell, uint32
 	                        ((uint64_t)generation << 32 | rpcprof_thread.id), 1);
 }
 
-/* Takes the next slot of the owner's grant in one instruction, so that a signal handler of the
- * same thread gets another one. No lock prefix: no other thread touches the word. */
-static inline uint32_t rpcprof_own_slot_(struct rpcprof_cell *cell)
+/* Takes the next slot of the owner's grant; false if the grant is used up. One instruction without
+ * a lock prefix: no other thread touches the word, and a signal handler of this thread that comes
+ * between gets a slot of its own. The limit is read before, so that a grant that such a handler
+ * gets is never taken for ours. */
+static inline bool rpcprof_own_slot_(struct rpcprof_cell *cell, uint32_t *slot)
 {
-#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
-	uint32_t slot = 1;
-	__asm__ __volatile__("xaddl %0, %1" : "+r"(slot), "+m"(cell->own_next));
-	return slot;
+	uint32_t limit = __atomic_load_n(&cell->own_limit, __ATOMIC_RELAXED);
+	uint32_t next = 1;
+#if defined(__x86_64__) && !defined(RPCPROF_TSAN_)
+	__asm__ __volatile__("xaddl %0, %1" : "+r"(next), "+m"(cell->own_next), "+r"(limit));
 #else
-	return __atomic_fetch_add(&cell->own_next, 1u, __ATOMIC_RELAXED);
+	next = __atomic_fetch_add(&cell->own_next, next, __ATOMIC_RELAXED);
 #endif
+	*slot = next;
+	return __builtin_expect(next < limit, 1);
 }
 
 static inline void rpcprof_slot_fill_(struct rpcprof_timer_slot *slot, uint32_t generation,
@@ -97,8 +109,7 @@ static inline struct rpcprof_timer rpcprof_timer_begin(struct rpcprof_stat stat,
 	cell = rpcprof_cell_at_(stat.cell);
 	if (!rpcprof_cell_is_mine_(cell, stat.generation))
 		return rpcprof_timer_begin_slow(stat, tag, 0);
-	slot = rpcprof_own_slot_(cell);
-	if (__builtin_expect(slot >= cell->own_limit, 0))
+	if (!rpcprof_own_slot_(cell, &slot))
 		return rpcprof_timer_begin_slow(stat, tag, 0);
 	timer.begin = rpcprof_clock_raw();
 	timer.slot = stat.cell + (uint32_t)(sizeof(*cell) >> RPCPROF_UNIT_SHIFT) + slot;
@@ -120,8 +131,7 @@ static inline struct rpcprof_timer rpcprof_timer_begin_at(struct rpcprof_stat st
 	cell = rpcprof_cell_at_(stat.cell);
 	if (!rpcprof_cell_is_mine_(cell, stat.generation))
 		return rpcprof_timer_begin_slow(stat, tag, ticks);
-	slot = rpcprof_own_slot_(cell);
-	if (__builtin_expect(slot >= cell->own_limit, 0))
+	if (!rpcprof_own_slot_(cell, &slot))
 		return rpcprof_timer_begin_slow(stat, tag, ticks);
 	timer.begin = ticks;
 	timer.slot = stat.cell + (uint32_t)(sizeof(*cell) >> RPCPROF_UNIT_SHIFT) + slot;
@@ -194,8 +204,7 @@ static inline void rpcprof_lap(struct rpcprof_stat stat, uint32_t tag)
 		rpcprof_lap_slow(stat, tag, 0);
 		return;
 	}
-	slot = rpcprof_own_slot_(cell);
-	if (__builtin_expect(slot >= cell->own_limit, 0)) {
+	if (!rpcprof_own_slot_(cell, &slot)) {
 		rpcprof_lap_slow(stat, tag, 0);
 		return;
 	}

@@ -61,22 +61,39 @@ static inline uint32_t rpcprof_view_side(const struct rpcprof_view *view)
 	return view->cell->tag;
 }
 
-/** Whether an attribute (enum rpcprof_attribute) was set. */
-static inline bool rpcprof_view_has(const struct rpcprof_view *view, uint32_t attribute)
+/** What may be set on a Stat: for rpcprof_view_has(). */
+enum rpcprof_attribute {
+	RPCPROF_HAS_METHOD,
+	RPCPROF_HAS_STATUS,
+	RPCPROF_HAS_METADATA,
+	RPCPROF_HAS_LABELS,
+	RPCPROF_HAS_TRACE
+};
+
+/** Whether an attribute was set. */
+static inline bool rpcprof_view_has(const struct rpcprof_view *view,
+                                    enum rpcprof_attribute attribute)
 {
-	return ((uint32_t)view->cell->attributes & attribute) != 0;
+	const struct rpcprof_cell *cell = view->cell;
+	uint64_t word = attribute == RPCPROF_HAS_METHOD     ? cell->method
+	                : attribute == RPCPROF_HAS_STATUS   ? cell->status
+	                : attribute == RPCPROF_HAS_METADATA ? cell->metadata_word
+	                : attribute == RPCPROF_HAS_LABELS   ? cell->label_word
+	                                                    : cell->trace_word;
+	return (uint32_t)(word >> 32) == view->generation;
 }
 
 /** The method's tag; 0 = not set. */
 static inline uint32_t rpcprof_view_method(const struct rpcprof_view *view)
 {
-	return rpcprof_view_has(view, RPCPROF_HAS_METHOD) ? view->cell->method : 0;
+	return rpcprof_view_has(view, RPCPROF_HAS_METHOD) ? (uint32_t)view->cell->method : 0;
 }
 
-/** The status; ask rpcprof_view_has(view, RPCPROF_HAS_STATUS) whether it was set. */
+/** The status; 0 also if not set: ask rpcprof_view_has(view, RPCPROF_HAS_STATUS). */
 static inline int32_t rpcprof_view_status(const struct rpcprof_view *view)
 {
-	return view->cell->status;
+	return rpcprof_view_has(view, RPCPROF_HAS_STATUS) ? (int32_t)(uint32_t)view->cell->status
+	                                                  : 0;
 }
 
 /**
@@ -99,10 +116,7 @@ static inline bool rpcprof_view_timer(const struct rpcprof_view *view, uint32_t 
 }
 
 /** How many timers of the view were folded; 0 = no folds to ask for. */
-static inline uint64_t rpcprof_view_folded(const struct rpcprof_view *view)
-{
-	return view->cell->folded;
-}
+uint64_t rpcprof_view_folded(const struct rpcprof_view *view);
 
 /**
  * Fold i of a view.
@@ -166,7 +180,7 @@ struct rpcprof_filter {
 	uint32_t method;          /* tag */
 	uint32_t by_status;       /* 1: only Stats with this status */
 	int32_t status;
-	uint32_t unordered;       /* 1: no sort, so no memory is got; `last` is then ignored */
+	uint32_t unordered;       /* 1: no sort; `last` is then ignored */
 	uint64_t min_duration_ns; /* at least so long */
 };
 
@@ -178,10 +192,11 @@ struct rpcprof_filter {
  *
  * @param filter  NULL for everything
  * @return        how many were delivered; -ENODEV before rpcprof_init(); -ENOMEM: no room to
- *                sort, try unordered; -EINVAL: filter->size is not known
+ *                sort; -EINVAL: filter->size is not known
  *
  * Threads:  any number, beside recorders and drainers
- * Progress: wait-free but for memory; allocates: 16 bytes per Stat, unless unordered
+ * Progress: wait-free but for memory; allocates: 1 bit per cell and, unless unordered, 16 bytes
+ *           per Stat
  */
 int64_t rpcprof_snapshot(const struct rpcprof_filter *filter, rpcprof_view_fn *fn, void *arg);
 
