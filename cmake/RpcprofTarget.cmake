@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # How every target of the project is built.
+include(CheckLinkerFlag)
 
 set(THREADS_PREFER_PTHREAD_FLAG ON)
 find_package(Threads REQUIRED)
@@ -11,30 +12,73 @@ target_compile_options(rpcprof_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow
 target_compile_definitions(rpcprof_flags INTERFACE _GNU_SOURCE)
 target_include_directories(rpcprof_flags INTERFACE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR})
 
-# rpcprof_library(NAME SOURCES ... LINK ...): NAME (shared) and NAME_static from the same objects.
+if(RPCPROF_SANITIZE)
+  add_compile_options(-fsanitize=${RPCPROF_SANITIZE} -fno-sanitize-recover=all
+    -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=${RPCPROF_SANITIZE})
+  if(RPCPROF_SANITIZE MATCHES thread AND CMAKE_C_COMPILER_ID STREQUAL GNU)
+    # gcc warns at each fence that TSan does not see it. The model tests check the fences.
+    add_compile_options(-Wno-tsan)
+  endif()
+endif()
+
+# The one export list serves several libraries: names of the others are not errors.
+check_linker_flag(C LINKER:--undefined-version RPCPROF_HAVE_UNDEFINED_VERSION)
+set(rpcprof_export_list ${PROJECT_SOURCE_DIR}/cmake/rpcprof.map)
+
+# rpcprof_library(NAME SOURCES ... HEADERS ... LINK ... PRIVATE ... DESCRIPTION "..."):
+# NAME (shared) and NAME_static.
+#
+# Both come from the same position-independent objects (target NAME_objects), compiled once.
+# LINK: what users of the library see too, other rpcprof libraries above all; PRIVATE: what they
+# do not. HEADERS: its public headers in include/rpcprof. Packages are named as rpcprof_package() made them, PkgConfig::X.
 function(rpcprof_library name)
-  cmake_parse_arguments(arg "" "" "SOURCES;LINK;PRIVATE" ${ARGN})
+  cmake_parse_arguments(arg "" "DESCRIPTION" "SOURCES;HEADERS;LINK;PRIVATE" ${ARGN})
   string(REPLACE "_" "-" output ${name})
-  foreach(kind SHARED STATIC)
-    set(target ${name}$<$<STREQUAL:${kind},STATIC>:_static>)
-    if(kind STREQUAL STATIC)
-      set(target ${name}_static)
-    else()
-      set(target ${name})
-    endif()
-    add_library(${target} ${kind} ${arg_SOURCES})
-    set_target_properties(${target} PROPERTIES OUTPUT_NAME ${output} C_VISIBILITY_PRESET hidden
-      POSITION_INDEPENDENT_CODE ON C_EXTENSIONS ON
+
+  add_library(${name}_objects OBJECT ${arg_SOURCES})
+  set_target_properties(${name}_objects PROPERTIES C_VISIBILITY_PRESET hidden C_EXTENSIONS ON
+    POSITION_INDEPENDENT_CODE ON)
+  target_link_libraries(${name}_objects PRIVATE rpcprof_flags ${arg_LINK} ${arg_PRIVATE})
+  # What is said of NAME later holds for its objects.
+  target_include_directories(${name}_objects PRIVATE $<TARGET_PROPERTY:${name},INCLUDE_DIRECTORIES>)
+
+  add_library(${name} SHARED $<TARGET_OBJECTS:${name}_objects>)
+  add_library(${name}_static STATIC $<TARGET_OBJECTS:${name}_objects>)
+  foreach(target ${name} ${name}_static)
+    add_library(rpcprof::${target} ALIAS ${target})
+    set_target_properties(${target} PROPERTIES OUTPUT_NAME ${output} LINKER_LANGUAGE C
       VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
     target_include_directories(${target} PUBLIC
-      $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:include>)
-    target_link_libraries(${target} PRIVATE $<BUILD_INTERFACE:rpcprof_flags> ${arg_PRIVATE})
-    foreach(dependency ${arg_LINK})
-      if(kind STREQUAL STATIC AND TARGET ${dependency}_static)
-        target_link_libraries(${target} PUBLIC ${dependency}_static)
-      else()
-        target_link_libraries(${target} PUBLIC ${dependency})
+      $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
+      $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+  endforeach()
+  rpcprof_link_(${name} "" "${arg_LINK}" "${arg_PRIVATE}")
+  rpcprof_link_(${name}_static _static "${arg_LINK}" "${arg_PRIVATE}")
+
+  # nodelete: threads may be inside recording calls at any time, also after dlclose(). Never
+  # -Bsymbolic: program and library would each see a rpcprof_control_page of their own.
+  target_link_options(${name} PRIVATE LINKER:-z,nodelete
+    LINKER:--version-script=${rpcprof_export_list}
+    $<$<BOOL:${RPCPROF_HAVE_UNDEFINED_VERSION}>:LINKER:--undefined-version>
+    $<$<NOT:$<BOOL:${RPCPROF_SANITIZE}>>:LINKER:-z,defs>)
+  set_target_properties(${name} PROPERTIES LINK_DEPENDS ${rpcprof_export_list})
+
+  set_property(GLOBAL APPEND PROPERTY RPCPROF_LIBRARIES ${name})
+  foreach(list HEADERS LINK PRIVATE DESCRIPTION)
+    set_property(GLOBAL PROPERTY RPCPROF_${name}_${list} ${arg_${list}})
+  endforeach()
+endfunction()
+
+# Links a library to others, preferring those of the same kind: suffix is "_static" or "".
+function(rpcprof_link_ target suffix public private)
+  foreach(scope PUBLIC PRIVATE)
+    string(TOLOWER ${scope} list)
+    foreach(dependency ${${list}})
+      if(TARGET ${dependency}_static)
+        string(APPEND dependency "${suffix}")
       endif()
+      target_link_libraries(${target} ${scope} ${dependency})
     endforeach()
   endforeach()
 endfunction()
