@@ -5,6 +5,7 @@
 # works in tests whatever the build type.
 add_library(rpcprof_testing INTERFACE)
 target_compile_options(rpcprof_testing INTERFACE -UNDEBUG)
+target_include_directories(rpcprof_testing INTERFACE ${PROJECT_BINARY_DIR}/export) # profile.pb-c.h
 get_property(rpcprof_libraries GLOBAL PROPERTY RPCPROF_LIBRARIES)
 get_property(rpcprof_packages GLOBAL PROPERTY RPCPROF_PACKAGES)
 list(TRANSFORM rpcprof_libraries APPEND _static OUTPUT_VARIABLE rpcprof_static_libraries)
