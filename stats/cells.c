@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who owns which cell.
+ *
+ * Invariant: every cell is in exactly one place - a ring slot, a thread's stash, the depot, behind
+ * the bump pointer, or one Stat in flight - and moves by one read-modify-write (or, between a
+ * thread and its own stash, by that thread alone).
+ *
+ * Cells come from the stash; then a chain of 16 from the depot; then 16 never used; last, the
+ * oldest of the history is stolen. They go to the stash, and from a full one to the depot by
+ * chains: handing cells over one by one costs ten times as much.
+ *
+ * The depot is a stack of chains. Its head carries a tag that grows with every change, so that a
+ * pop whose chain was popped and pushed back meanwhile fails (ABA). The tag wraps after 2^32
+ * changes: a popper would have to sleep through exactly so many. A cell's memory is always mapped,
+ * so reading a link that is not one any more is harmless: the CAS fails.
+ */
+#include "stats/arena_internal.h"
+
+/* Links of a cell in the depot lie in its `begin`, which is why it must be FREE there. */
+static inline uint32_t next_cell(const struct rpcprof_cell *cell)
+{
+	return (uint32_t)(rpcprof_load_relaxed(&cell->begin) >> 32);
+}
+
+static inline uint32_t next_chain(const struct rpcprof_cell *cell)
+{
+	return (uint32_t)rpcprof_load_relaxed(&cell->begin);
+}
+
+static uint32_t depot_pop(void)
+{
+	uint64_t *depot = &rpcprof_map.shared->depot;
+	/* D2 acquire, pairs with D1: the links of the chain are there. */
+	uint64_t head = rpcprof_load_acquire(depot);
+
+	while ((uint32_t)head != 0) {
+		uint32_t unit = (uint32_t)head;
+		uint64_t next = ((head >> 32) + 1) << 32 | next_chain(rpcprof_cell_of(unit));
+		if (rpcprof_cas_acq_rel(depot, &head, next))
+			return unit;
+	}
+	return 0;
+}
+
+static void depot_push(uint32_t unit)
+{
+	uint64_t *depot = &rpcprof_map.shared->depot;
+	struct rpcprof_cell *cell = rpcprof_cell_of(unit);
+	uint64_t head = rpcprof_load_relaxed(depot);
+	uint64_t new_head;
+
+	do {
+		rpcprof_store_relaxed(&cell->begin,
+		                      (uint64_t)next_cell(cell) << 32 | (uint32_t)head);
+		new_head = ((head >> 32) + 1) << 32 | unit;
+		/* D1 release, pairs with D2: links before the head that leads to them, and all that
+		 * the cells' last owners stored before who gets them next. */
+	} while (!rpcprof_cas_acq_rel(depot, &head, new_head));
+}
+
+/* A cell that goes to the depot stops being a record before its links overwrite it: a snapshot
+ * that still copies it must see its seq change. */
+static void cell_unrecord(struct rpcprof_cell *cell)
+{
+	uint32_t generation = (uint32_t)(rpcprof_load_relaxed(&cell->seq) >> 2);
+
+	rpcprof_store_relaxed(&cell->seq, rpcprof_seq(generation, RPCPROF_FREE));
+	/* S1 release, pairs with V1: seq before any other store, else a torn copy is accepted. */
+	rpcprof_fence_release();
+}
+
+static void chain_push(const uint32_t *units, uint32_t count)
+{
+	uint32_t next = 0;
+
+	for (uint32_t i = count; i-- > 0;) {
+		struct rpcprof_cell *cell = rpcprof_cell_of(units[i]);
+		cell_unrecord(cell);
+		rpcprof_store_relaxed(&cell->begin, (uint64_t)next << 32);
+		next = units[i];
+	}
+	if (count > 0)
+		depot_push(next);
+}
+
+/* How many cells this thread may hold back: all threads together at most max_in_flight. */
+static uint32_t stash_limit(void)
+{
+	uint32_t threads = rpcprof_load_relaxed(&rpcprof_map.shared->threads);
+	uint32_t share = rpcprof_control()->max_in_flight / (threads + 1);
+
+	return share < 1 ? 1 : share > STASH_MAX ? STASH_MAX : share;
+}
+
+static uint32_t chunk(void)
+{
+	uint32_t limit = stash_limit();
+
+	return limit < CHAIN_CELLS ? limit : CHAIN_CELLS;
+}
+
+/* Cells that were never used: up to `count` from *first on. */
+static uint32_t bump_take(uint32_t count, uint32_t *first)
+{
+	uint64_t *bump = &rpcprof_map.shared->bump;
+	uint64_t cells = rpcprof_control()->cells - 1; /* without the null cell */
+	uint64_t start;
+
+	if (rpcprof_load_relaxed(bump) >= cells)
+		return 0;
+	start = rpcprof_add_relaxed(bump, count);
+	if (start >= cells)
+		return 0;
+	if (start + count > cells)
+		count = (uint32_t)(cells - start);
+	*first = (uint32_t)(start + 1) * (rpcprof_arena.unit_mask + 1);
+	return count;
+}
+
+static uint32_t steal(void)
+{
+	struct rpcprof_arena_shared *shared = rpcprof_map.shared;
+	uint64_t value;
+
+	if (rpcprof_map.history.memory == NULL ||
+	    rpcprof_load_relaxed(&shared->history_stats) <= rpcprof_control()->capacity / 2)
+		return 0;
+	value = rpcprof_history_oldest();
+	if (value != 0)
+		rpcprof_thread_count(rpcprof_thread_slot(), &rpcprof_thread_slot()->displaced);
+	return (uint32_t)value;
+}
+
+uint64_t rpcprof_history_oldest(void)
+{
+	uint64_t value = rpcprof_buffer_take_oldest(&rpcprof_map.history);
+
+	if (value != 0)
+		(void)rpcprof_add_relaxed(&rpcprof_map.shared->history_stats, (uint64_t)-1);
+	return value;
+}
+
+/* Several cells into an empty stash; gives one of them. */
+static uint32_t refill(struct rpcprof_thread_state *self)
+{
+	uint32_t units = rpcprof_arena.unit_mask + 1;
+	uint32_t unit = depot_pop(), first, count;
+
+	self->stash_limit = stash_limit();
+	if (unit != 0) {
+		uint32_t next = next_cell(rpcprof_cell_of(unit));
+		for (; next != 0 && self->stashed < STASH_MAX; next = next_cell(rpcprof_cell_of(next)))
+			self->stash[self->stashed++] = next;
+		return unit;
+	}
+	count = bump_take(chunk(), &first);
+	if (count == 0)
+		return steal();
+	for (uint32_t i = count - 1; i > 0; i--)
+		self->stash[self->stashed++] = first + i * units;
+	return first;
+}
+
+/* For signal handlers that found the stash in use, and threads whose exit has begun. */
+static uint32_t take_unstashed(void)
+{
+	uint32_t unit = depot_pop(), first;
+
+	if (unit != 0) {
+		uint32_t rest = next_cell(rpcprof_cell_of(unit));
+		if (rest != 0)
+			depot_push(rest);
+		return unit;
+	}
+	return bump_take(1, &first) != 0 ? first : steal();
+}
+
+uint32_t rpcprof_cell_take(void)
+{
+	struct rpcprof_thread_state *self = &rpcprof_self;
+	uint32_t unit;
+
+	if (__builtin_expect(self->busy | self->gone, 0))
+		return take_unstashed();
+	self->busy = 1;
+	rpcprof_fence_signal();
+	unit = self->stashed != 0 ? self->stash[--self->stashed] : refill(self);
+	rpcprof_fence_signal();
+	self->busy = 0;
+	return unit;
+}
+
+static void __attribute__((noinline)) spill(struct rpcprof_thread_state *self)
+{
+	uint32_t count = self->stashed < CHAIN_CELLS ? self->stashed : CHAIN_CELLS;
+
+	chain_push(self->stash, count);
+	self->stashed -= count;
+	for (uint32_t i = 0; i < self->stashed; i++)
+		self->stash[i] = self->stash[i + count];
+	self->stash_limit = stash_limit();
+}
+
+void rpcprof_cell_give(uint32_t unit)
+{
+	struct rpcprof_thread_state *self = &rpcprof_self;
+
+	if (__builtin_expect(self->busy | self->gone, 0)) {
+		chain_push(&unit, 1);
+		return;
+	}
+	self->busy = 1;
+	rpcprof_fence_signal();
+	if (__builtin_expect(self->stashed >= self->stash_limit, 0))
+		spill(self);
+	self->stash[self->stashed++] = unit;
+	rpcprof_fence_signal();
+	self->busy = 0;
+}
+
+void rpcprof_stash_flush(void)
+{
+	struct rpcprof_thread_state *self = &rpcprof_self;
+
+	self->busy = 1;
+	rpcprof_fence_signal();
+	while (self->stashed != 0)
+		spill(self);
+	rpcprof_fence_signal();
+	self->busy = 0;
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Taking Stats out: drain for good, collect for profiles while the dump keeps them.
+ *
+ * Whoever receives a value from a ring owns its cell: nobody else changes or recycles it, so it is
+ * delivered in place. Values are taken a few ahead of the one delivered, and their cells fetched
+ * meanwhile: cells lie shuffled in memory.
+ */
+#include <errno.h>
+
+#include "rpcprof/view.h"
+#include "stats/read_internal.h"
+
+#define AHEAD 8
+
+struct taker {
+	rpcprof_view_fn *fn;
+	void *arg;
+	void (*after)(uint64_t value); /* what becomes of a cell that was delivered */
+	int64_t delivered;
+	bool stopped;
+	uint32_t first, count; /* of `ahead`, a ring of its own */
+	uint64_t ahead[AHEAD];
+};
+
+static void fetch(uint64_t value)
+{
+	const char *cell = (const char *)rpcprof_cell_of((uint32_t)value);
+
+	for (size_t line = 0; line < sizeof(struct rpcprof_cell) + 256; line += RPCPROF_CACHE_LINE)
+		__builtin_prefetch(cell + line, 0);
+}
+
+static void deliver(struct taker *taker, uint64_t value)
+{
+	struct rpcprof_view view;
+
+	rpcprof_view_of(&view, rpcprof_cell_of((uint32_t)value), value);
+	taker->stopped = taker->fn(taker->arg, &view) != 0;
+	taker->delivered++;
+	taker->after(value);
+}
+
+static uint64_t next(struct taker *taker)
+{
+	uint64_t value = taker->ahead[taker->first];
+
+	taker->first = (taker->first + 1) % AHEAD;
+	taker->count--;
+	return value;
+}
+
+static int take(void *arg, uint64_t value)
+{
+	struct taker *taker = arg;
+
+	fetch(value);
+	taker->ahead[(taker->first + taker->count) % AHEAD] = value;
+	if (++taker->count < AHEAD)
+		return 0;
+	deliver(taker, next(taker));
+	return taker->stopped;
+}
+
+/* Puts a Stat back that was taken ahead of a callback that stopped. */
+static void put_back(uint64_t value)
+{
+	struct rpcprof_thread_counters *counters = rpcprof_thread_slot();
+	uint64_t displaced = rpcprof_buffer_push(&rpcprof_map.fresh, value);
+
+	if (displaced == 0)
+		return;
+	rpcprof_thread_count(counters, &counters->displaced);
+	rpcprof_cell_give((uint32_t)displaced);
+}
+
+static void take_rest(struct taker *taker)
+{
+	while (taker->count != 0 && !taker->stopped)
+		deliver(taker, next(taker));
+	while (taker->count != 0)
+		put_back(next(taker));
+}
+
+static void drained(uint64_t value)
+{
+	rpcprof_count(drained);
+	rpcprof_cell_give((uint32_t)value);
+}
+
+static void drained_history(uint64_t value)
+{
+	(void)rpcprof_add_relaxed(&rpcprof_map.shared->history_stats, (uint64_t)-1);
+	drained(value);
+}
+
+static void to_history(uint64_t value)
+{
+	struct rpcprof_thread_counters *counters = rpcprof_thread_slot();
+	uint64_t displaced = rpcprof_buffer_push(&rpcprof_map.history, value);
+
+	rpcprof_count(collected);
+	if (displaced == 0) {
+		(void)rpcprof_add_relaxed(&rpcprof_map.shared->history_stats, 1);
+		return;
+	}
+	rpcprof_thread_count(counters, &counters->displaced);
+	rpcprof_cell_give((uint32_t)displaced);
+}
+
+static void take_all(struct taker *taker, struct rpcprof_buffer *ring,
+                     void (*after)(uint64_t value))
+{
+	taker->after = after;
+	(void)rpcprof_buffer_drain(ring, take, taker);
+	take_rest(taker);
+}
+
+int64_t rpcprof_drain(rpcprof_view_fn *fn, void *arg)
+{
+	struct taker taker = {.fn = fn, .arg = arg};
+
+	if (!rpcprof_started())
+		return -ENODEV;
+	rpcprof_thread_prepare();
+	rpcprof_clock_refresh();
+	if (rpcprof_map.history.memory != NULL)
+		take_all(&taker, &rpcprof_map.history, drained_history);
+	if (!taker.stopped)
+		take_all(&taker, &rpcprof_map.fresh, drained);
+	return taker.delivered;
+}
+
+int64_t rpcprof_collect(rpcprof_view_fn *fn, void *arg)
+{
+	struct taker taker = {.fn = fn, .arg = arg};
+
+	if (!rpcprof_started())
+		return -ENODEV;
+	rpcprof_thread_prepare();
+	rpcprof_clock_refresh();
+	/* relaxed: from about now on displaced Stats count as unaggregated. */
+	rpcprof_store_relaxed(&rpcprof_map.shared->collecting, 1u);
+	take_all(&taker, &rpcprof_map.fresh,
+	         rpcprof_map.history.memory != NULL ? to_history : drained);
+	return taker.delivered;
+}
+
+void rpcprof_collect_stop(void)
+{
+	if (rpcprof_started())
+		rpcprof_store_relaxed(&rpcprof_map.shared->collecting, 0u);
+}

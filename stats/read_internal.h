@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef RPCPROF_READ_INTERNAL_H
+#define RPCPROF_READ_INTERNAL_H
+
+#include "rpcprof/view.h"
+#include "stats/arena_internal.h"
+
+#define CELL_BYTES_MAX 1024
+
+/* Fills in a view of a cell that does not change, or of a private copy of one. */
+static inline void rpcprof_view_of(struct rpcprof_view *view, const struct rpcprof_cell *cell,
+                                   uint64_t value)
+{
+	uint32_t slots = (uint32_t)rpcprof_load_relaxed(&cell->slots) & SLOTS_MASK;
+
+	view->cell = cell;
+	view->generation = (uint32_t)(value >> 32);
+	view->slots = slots < rpcprof_arena.capacity ? slots : rpcprof_arena.capacity;
+	view->id = value;
+}
+
+/* copy.. of a cell while others may write to it; false if it was not, all the while, in `state`
+ * of `generation`. */
+bool rpcprof_cell_copy(struct rpcprof_cell *copy, const struct rpcprof_cell *cell,
+                       uint32_t generation, enum rpcprof_cell_state state);
+
+bool rpcprof_filter_accepts(const struct rpcprof_filter *filter, const struct rpcprof_view *view,
+                            uint64_t min_ticks, uint64_t now);
+
+#endif

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Looking at Stats without taking them. Nothing here writes to the arena but counters.
+ *
+ * A reader loads seq, copies the cell with relaxed loads, fences, and loads seq again: equal means
+ * that the copy is what was published, unequal that the Stat was displaced meanwhile.
+ *
+ * A Stat may move from fresh to history while both are walked: fresh is walked first, so it is
+ * met at least once, and a bit per cell sees to it that it is met at most once.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "stats/read_internal.h"
+
+#define AHEAD 8
+
+struct entry {
+	uint64_t end; /* ticks */
+	uint64_t value;
+};
+
+struct looker {
+	const struct rpcprof_filter *filter;
+	uint64_t min_ticks;
+	rpcprof_view_fn *fn;
+	void *arg;
+	uint64_t *seen; /* one bit per cell */
+	struct entry *entries; /* NULL: deliver at once */
+	size_t entry_count, entry_max;
+	int64_t delivered;
+	bool stopped;
+	uint32_t first, count;
+	uint64_t ahead[AHEAD];
+	struct rpcprof_cell *copy;
+};
+
+static void copy_words(uint64_t *to, const uint64_t *from, size_t bytes)
+{
+	for (size_t i = 0; i < bytes / sizeof(*to); i++)
+		to[i] = rpcprof_load_relaxed(&from[i]);
+}
+
+static size_t timer_bytes(const struct rpcprof_cell *copy)
+{
+	uint32_t slots = (uint32_t)copy->slots & SLOTS_MASK;
+
+	if (slots >= rpcprof_arena.capacity) /* perhaps folded: the accumulators too */
+		slots = rpcprof_arena.capacity + RPCPROF_ACCUMULATORS;
+	return (size_t)slots << RPCPROF_UNIT_SHIFT;
+}
+
+bool rpcprof_cell_copy(struct rpcprof_cell *copy, const struct rpcprof_cell *cell,
+                       uint32_t generation, enum rpcprof_cell_state state)
+{
+	uint64_t wanted = rpcprof_seq(generation, state);
+
+	/* V1 acquire, pairs with S2 and S3: at least what that seq published. */
+	if (rpcprof_load_acquire(&cell->seq) != wanted)
+		return false;
+	copy_words((uint64_t *)copy, (const uint64_t *)cell, sizeof(*cell));
+	copy_words((uint64_t *)(copy + 1), (const uint64_t *)(cell + 1), timer_bytes(copy));
+	/* V2 acquire, pairs with S1 and, in flight, T1: had any word come from a later generation,
+	 * seq would show it now; else a torn copy is accepted. */
+	rpcprof_fence_acquire();
+	return rpcprof_load_relaxed(&cell->seq) == wanted;
+}
+
+bool rpcprof_filter_accepts(const struct rpcprof_filter *filter, const struct rpcprof_view *view,
+                            uint64_t min_ticks, uint64_t now)
+{
+	uint64_t end = view->cell->end != 0 ? view->cell->end : now;
+
+	if (filter == NULL)
+		return true;
+	if (filter->side != 0 && filter->side != rpcprof_view_side(view))
+		return false;
+	if (filter->method != 0 && filter->method != rpcprof_view_method(view))
+		return false;
+	if (filter->by_status && (!rpcprof_view_has(view, RPCPROF_HAS_STATUS) ||
+	                          filter->status != rpcprof_view_status(view)))
+		return false;
+	return min_ticks == 0 ||
+	       (end > view->cell->begin && end - view->cell->begin >= min_ticks);
+}
+
+/* A copy of the Stat that a value names, if it is still there and the filter takes it. */
+static bool look(struct looker *looker, uint64_t value, struct rpcprof_view *view)
+{
+	if (!rpcprof_cell_copy(looker->copy, rpcprof_cell_of((uint32_t)value),
+	                       (uint32_t)(value >> 32), RPCPROF_DONE)) {
+		rpcprof_count(torn);
+		return false;
+	}
+	rpcprof_view_of(view, looker->copy, value);
+	return rpcprof_filter_accepts(looker->filter, view, looker->min_ticks, 0);
+}
+
+static bool first_time(struct looker *looker, uint64_t value)
+{
+	uint32_t cell = (uint32_t)value / (rpcprof_arena.unit_mask + 1);
+	uint64_t bit = UINT64_C(1) << (cell % 64);
+	bool first = (looker->seen[cell / 64] & bit) == 0;
+
+	looker->seen[cell / 64] |= bit;
+	return first;
+}
+
+static void meet(struct looker *looker, uint64_t value)
+{
+	struct rpcprof_view view;
+
+	if (!first_time(looker, value) || !look(looker, value, &view))
+		return;
+	if (looker->entries == NULL) {
+		looker->delivered++;
+		looker->stopped = looker->fn(looker->arg, &view) != 0;
+	} else if (looker->entry_count < looker->entry_max) {
+		looker->entries[looker->entry_count++] = (struct entry){view.cell->end, value};
+	}
+}
+
+static void fetch(uint64_t value)
+{
+	const char *cell = (const char *)rpcprof_cell_of((uint32_t)value);
+
+	for (size_t line = 0; line < sizeof(struct rpcprof_cell) + 256; line += RPCPROF_CACHE_LINE)
+		__builtin_prefetch(cell + line, 0);
+}
+
+static int visit(void *arg, uint64_t value)
+{
+	struct looker *looker = arg;
+
+	fetch(value);
+	looker->ahead[(looker->first + looker->count) % AHEAD] = value;
+	if (++looker->count < AHEAD)
+		return 0;
+	value = looker->ahead[looker->first];
+	looker->first = (looker->first + 1) % AHEAD;
+	looker->count--;
+	meet(looker, value);
+	return looker->stopped;
+}
+
+static void walk(struct looker *looker, const struct rpcprof_buffer *ring)
+{
+	(void)rpcprof_buffer_walk(ring, visit, looker);
+	for (; looker->count != 0 && !looker->stopped; looker->count--) {
+		meet(looker, looker->ahead[looker->first]);
+		looker->first = (looker->first + 1) % AHEAD;
+	}
+}
+
+static int by_end(const void *a, const void *b)
+{
+	const struct entry *x = a, *y = b;
+
+	if (x->end != y->end)
+		return x->end < y->end ? -1 : 1;
+	return x->value < y->value ? -1 : x->value > y->value;
+}
+
+static void deliver_last(struct looker *looker)
+{
+	const struct rpcprof_filter *filter = looker->filter;
+	size_t last = filter != NULL && filter->last != 0 ? filter->last
+	                                                  : rpcprof_control()->capacity;
+	size_t i = looker->entry_count > last ? looker->entry_count - last : 0;
+	struct rpcprof_view view;
+
+	qsort(looker->entries, looker->entry_count, sizeof(*looker->entries), by_end);
+	for (; i < looker->entry_count && !looker->stopped; i++) {
+		if (!look(looker, looker->entries[i].value, &view))
+			continue;
+		looker->delivered++;
+		looker->stopped = looker->fn(looker->arg, &view) != 0;
+	}
+}
+
+static uint64_t min_ticks(const struct rpcprof_filter *filter)
+{
+	struct rpcprof_clock_info info;
+
+	if (filter == NULL || filter->min_duration_ns == 0 || rpcprof_clock_get_info(&info) != 0)
+		return 0;
+	return (uint64_t)((double)filter->min_duration_ns * info.ticks_per_second / 1e9);
+}
+
+static int filter_check(const struct rpcprof_filter *filter)
+{
+	if (!rpcprof_started())
+		return -ENODEV;
+	return filter != NULL && filter->size != sizeof(*filter) ? -EINVAL : 0;
+}
+
+int64_t rpcprof_snapshot(const struct rpcprof_filter *filter, rpcprof_view_fn *fn, void *arg)
+{
+	uint64_t buffer[CELL_BYTES_MAX / sizeof(uint64_t)];
+	struct looker looker = {.filter = filter, .fn = fn, .arg = arg};
+	bool ordered = filter == NULL || !filter->unordered;
+	int error = filter_check(filter);
+
+	if (error != 0)
+		return error;
+	looker.copy = (struct rpcprof_cell *)buffer;
+	looker.min_ticks = min_ticks(filter);
+	looker.seen = calloc(rpcprof_control()->cells / 64 + 1, sizeof(*looker.seen));
+	looker.entry_max = rpcprof_control()->cells;
+	if (ordered)
+		looker.entries = malloc(looker.entry_max * sizeof(*looker.entries));
+	if (looker.seen == NULL || (ordered && looker.entries == NULL)) {
+		free(looker.seen);
+		free(looker.entries);
+		return -ENOMEM;
+	}
+	walk(&looker, &rpcprof_map.fresh);
+	if (rpcprof_map.history.memory != NULL && !looker.stopped)
+		walk(&looker, &rpcprof_map.history);
+	if (ordered)
+		deliver_last(&looker);
+	free(looker.seen);
+	free(looker.entries);
+	return looker.delivered;
+}
+
+int64_t rpcprof_inflight(const struct rpcprof_filter *filter, rpcprof_view_fn *fn, void *arg)
+{
+	uint64_t buffer[CELL_BYTES_MAX / sizeof(uint64_t)];
+	struct rpcprof_cell *copy = (struct rpcprof_cell *)buffer;
+	uint32_t units = rpcprof_arena.unit_mask + 1;
+	uint64_t ticks, used;
+	int64_t delivered = 0;
+	int error = filter_check(filter);
+
+	if (error != 0)
+		return error;
+	ticks = min_ticks(filter);
+	used = rpcprof_load_relaxed(&rpcprof_map.shared->bump);
+	if (used > rpcprof_control()->cells - 1)
+		used = rpcprof_control()->cells - 1;
+	for (uint64_t i = 1; i <= used; i++) {
+		uint32_t unit = (uint32_t)i * units;
+		const struct rpcprof_cell *cell = rpcprof_cell_of(unit);
+		uint32_t generation = (uint32_t)(rpcprof_load_relaxed(&cell->seq) >> 2);
+		struct rpcprof_view view;
+		if (!rpcprof_cell_copy(copy, cell, generation, RPCPROF_LIVE))
+			continue;
+		copy->end = 0; /* while live, the begin of a folded lap */
+		rpcprof_view_of(&view, copy, rpcprof_word(generation, unit));
+		if (!rpcprof_filter_accepts(filter, &view, ticks, rpcprof_clock_now()))
+			continue;
+		delivered++;
+		if (fn(arg, &view) != 0)
+			break;
+	}
+	return delivered;
+}

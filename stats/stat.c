@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The life of a Stat: FREE or DONE -> LIVE (begin) -> DONE (last end: published) or FREE (discard).
+ *
+ * Invariants: seq only grows within a cell (by generation, then state) until the generation wraps
+ * after 2^32 uses; a DONE cell does not change until its seq does; references carry the generation
+ * in the same word, so retain, release and a double end are exact: a stale handle's CAS fails.
+ * Wrap-around: a handle kept over exactly 2^32 uses of one cell would be taken for a fresh one; at
+ * a million uses of the same cell a second that is more than an hour of keeping a dead handle.
+ */
+#include "stats/stat_internal.h"
+
+static uint32_t next_generation(const struct rpcprof_cell *cell)
+{
+	uint32_t generation = (uint32_t)(rpcprof_load_relaxed(&cell->seq) >> 2) + 1;
+
+	/* First use, or wrapped: 0 would make a null word look like ours. */
+	if (__builtin_expect(generation <= 1, 0))
+		generation = rpcprof_control()->generation;
+	return generation;
+}
+
+static void prefetch_cell(struct rpcprof_cell *cell)
+{
+	char *bytes = (char *)cell;
+
+	for (size_t line = 0; line < sizeof(*cell) + 256; line += RPCPROF_CACHE_LINE)
+		__builtin_prefetch(bytes + line, 1);
+}
+
+static void cell_begin(struct rpcprof_cell *cell, uint32_t generation, uint32_t tag,
+                       uint64_t ticks)
+{
+	uint32_t grant = rpcprof_first_grant();
+
+	/* relaxed, all of them: seq below publishes them. */
+	rpcprof_store_relaxed(&cell->refs, rpcprof_word(generation, 1));
+	rpcprof_store_relaxed(&cell->slots, rpcprof_word(generation, grant));
+	rpcprof_store_relaxed(&cell->begin, ticks);
+	rpcprof_store_relaxed(&cell->own_next, 0);
+	rpcprof_store_relaxed(&cell->own_limit, grant);
+	rpcprof_store_relaxed(&cell->open_lap, 0);
+	rpcprof_store_relaxed(&cell->tag, tag);
+	/* A thread not yet registered (a signal handler found it registering) has no short way. */
+	rpcprof_store_relaxed(&cell->key, grant != 0 && rpcprof_thread.id != 0
+	                                          ? rpcprof_word(generation, rpcprof_thread.id)
+	                                          : 0);
+}
+
+struct rpcprof_stat rpcprof_stat_begin_on(uint32_t tag, uint64_t ticks)
+{
+	struct rpcprof_stat stat = {0, 0};
+	struct rpcprof_cell *cell;
+	uint32_t unit;
+
+	/* E2 acquire, pairs with E1: all that init stored, else the arena may seem not to be there.
+	 * Switched off meanwhile: as if it had been off before. */
+	if (__builtin_expect(rpcprof_load_acquire(&rpcprof_control_page.head.enabled) == 0, 0))
+		return stat;
+	if (__builtin_expect(rpcprof_thread.id == 0, 0))
+		rpcprof_thread_register();
+	unit = rpcprof_cell_take();
+	if (__builtin_expect(unit == 0, 0)) {
+		rpcprof_count(dropped_no_cell);
+		return stat;
+	}
+	cell = rpcprof_cell_of(unit);
+	prefetch_cell(cell);
+	stat.cell = unit;
+	stat.generation = next_generation(cell);
+	rpcprof_store_relaxed(&cell->seq, rpcprof_seq(stat.generation, RPCPROF_FREE));
+	/* S1 release, pairs with V1: the old record's end before the new one's words, else a
+	 * snapshot accepts a mixture. */
+	rpcprof_fence_release();
+	cell_begin(cell, stat.generation, tag, ticks != 0 ? ticks : rpcprof_clock_now());
+	/* S2 release, pairs with A1 and V1: a live cell is complete, else a reader in flight takes
+	 * words of the last generation for this one's. */
+	rpcprof_store_release(&cell->seq, rpcprof_seq(stat.generation, RPCPROF_LIVE));
+	return stat;
+}
+
+/* Gives one reference back; true for the last one. *discarded says what the Stat has come to. */
+static bool release(struct rpcprof_cell *cell, uint32_t generation, uint32_t discard,
+                    bool *discarded)
+{
+	uint64_t refs = rpcprof_load_relaxed(&cell->refs);
+
+	for (;;) {
+		uint32_t count = (uint32_t)refs & ~REFS_DISCARDED;
+		uint64_t left = (refs - 1) | discard;
+		if (refs >> 32 != generation || count == 0) {
+			rpcprof_count(late);
+			return false;
+		}
+		/* R1 release and acquire, pairs with itself: what every holder stored before it let
+		 * go is there for the last one, who publishes it. */
+		if (rpcprof_cas_acq_rel(&cell->refs, &refs, left)) {
+			*discarded = (left & REFS_DISCARDED) != 0;
+			return count == 1;
+		}
+	}
+}
+
+static void publish(struct rpcprof_cell *cell, struct rpcprof_stat stat, uint64_t ticks)
+{
+	struct rpcprof_thread_counters *counters = rpcprof_thread_slot();
+	uint64_t displaced;
+
+	rpcprof_lap_close(cell, ticks);
+	rpcprof_store_relaxed(&cell->end, ticks);
+	/* S3 release, pairs with V1: all of the record before DONE, else a snapshot that finds the
+	 * value in the ring by another way accepts half a Stat. */
+	rpcprof_store_release(&cell->seq, rpcprof_seq(stat.generation, RPCPROF_DONE));
+	rpcprof_thread_count(counters, &counters->pushed);
+	displaced = rpcprof_buffer_push(&rpcprof_map.fresh,
+	                                rpcprof_word(stat.generation, stat.cell));
+	if (displaced == 0)
+		return;
+	rpcprof_thread_count(counters, &counters->displaced);
+	if (rpcprof_load_relaxed(&rpcprof_map.shared->collecting) != 0)
+		rpcprof_thread_count(counters, &counters->unaggregated);
+	rpcprof_cell_give((uint32_t)displaced);
+}
+
+static void finish(struct rpcprof_stat stat, uint64_t ticks, uint32_t discard)
+{
+	struct rpcprof_cell *cell = rpcprof_cell_of(stat.cell);
+	bool discarded = false;
+
+	if (!release(cell, stat.generation, discard, &discarded))
+		return;
+	if (__builtin_expect(rpcprof_thread.id == 0, 0))
+		rpcprof_thread_register(); /* ended by a thread that never began one */
+	rpcprof_store_relaxed(&cell->key, 0);
+	if (!discarded) {
+		publish(cell, stat, ticks != 0 ? ticks : rpcprof_clock_now());
+		return;
+	}
+	rpcprof_count(discarded);
+	rpcprof_store_release(&cell->seq, rpcprof_seq(stat.generation, RPCPROF_FREE));
+	rpcprof_cell_give(stat.cell);
+}
+
+void rpcprof_stat_end_on(struct rpcprof_stat stat, uint64_t ticks)
+{
+	finish(stat, ticks, 0);
+}
+
+void rpcprof_stat_discard(struct rpcprof_stat stat)
+{
+	if (!rpcprof_stat_is_null(stat))
+		finish(stat, 0, REFS_DISCARDED);
+}
+
+struct rpcprof_stat rpcprof_stat_retain(struct rpcprof_stat stat)
+{
+	const struct rpcprof_stat none = {0, 0};
+	struct rpcprof_cell *cell;
+	uint64_t refs;
+
+	if (rpcprof_stat_is_null(stat))
+		return none;
+	cell = rpcprof_cell_of(stat.cell);
+	refs = rpcprof_load_relaxed(&cell->refs);
+	do {
+		if (refs >> 32 != stat.generation || ((uint32_t)refs & ~REFS_DISCARDED) == 0) {
+			rpcprof_count(late);
+			return none;
+		}
+		/* relaxed: the new holder gets the handle, and with it all that came before, by
+		 * whatever way it is handed over. */
+	} while (!rpcprof_cas_relaxed(&cell->refs, &refs, refs + 1));
+	return stat;
+}

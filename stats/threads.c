@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a thread is to the arena: an id, a stash of cells, a slot of counters.
+ *
+ * A thread registers on its first record, which may allocate once (pthread_setspecific). When it
+ * exits it gives its cells to the depot and its slot to the next thread; what it records after
+ * that, from other exit handlers, goes to the depot and the shared slot directly.
+ */
+#include <pthread.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "stats/arena_internal.h"
+
+__thread struct rpcprof_thread_id rpcprof_thread;
+__thread struct rpcprof_thread_state rpcprof_self;
+
+static pthread_key_t exit_key;
+static bool have_exit_key;
+
+/* Takes a slot of counters, or the one that all others share. */
+static struct rpcprof_thread_counters *slot_take(uint32_t thread)
+{
+	struct rpcprof_arena_shared *shared = rpcprof_map.shared;
+
+	for (uint32_t i = 0; i < THREAD_SLOTS; i++) {
+		struct rpcprof_thread_counters *slot = &shared->thread[(thread + i) % THREAD_SLOTS];
+		uint32_t owner = 0;
+		/* H1 acquire, pairs with H2: the totals that the last owner left, or its last
+		 * count is overwritten by ours. */
+		if (rpcprof_load_relaxed(&slot->thread) == 0 &&
+		    rpcprof_cas_acquire(&slot->thread, &owner, thread))
+			return slot;
+	}
+	return &shared->thread[THREAD_SLOTS];
+}
+
+static void slot_give(struct rpcprof_thread_counters *slot)
+{
+	/* H2 release, pairs with H1. */
+	if (slot != &rpcprof_map.shared->thread[THREAD_SLOTS])
+		rpcprof_store_release(&slot->thread, 0);
+}
+
+static void thread_exit(void *state)
+{
+	struct rpcprof_thread_state *self = state;
+	struct rpcprof_thread_counters *slot = self->counters;
+
+	rpcprof_stash_flush();
+	self->gone = 1;
+	self->counters = &rpcprof_map.shared->thread[THREAD_SLOTS];
+	rpcprof_fence_signal();
+	slot_give(slot);
+	(void)rpcprof_add_relaxed(&rpcprof_map.shared->threads, (uint32_t)-1);
+}
+
+void rpcprof_threads_init(void)
+{
+	have_exit_key = pthread_key_create(&exit_key, thread_exit) == 0;
+}
+
+void rpcprof_thread_register(void)
+{
+	struct rpcprof_thread_state *self = &rpcprof_self;
+	uint32_t id = (uint32_t)syscall(SYS_gettid);
+
+	if (self->busy || self->counters != NULL)
+		return; /* a signal handler came between: the interrupted call goes on with it */
+	self->busy = 1;
+	rpcprof_fence_signal();
+	self->stash_limit = 0;
+	(void)rpcprof_add_relaxed(&rpcprof_map.shared->threads, 1);
+	/* Without an exit handler there is nothing that would give cells back: keep none. */
+	self->gone = !have_exit_key || pthread_setspecific(exit_key, self) != 0;
+	self->counters = self->gone ? &rpcprof_map.shared->thread[THREAD_SLOTS] : slot_take(id);
+	rpcprof_fence_signal();
+	rpcprof_thread.id = id;
+	self->busy = 0;
+}
+
+void rpcprof_thread_prepare(void)
+{
+	/* relaxed: base is set before the switch can be on, by whoever lets this thread record */
+	if (rpcprof_map.base != NULL && rpcprof_thread.id == 0)
+		rpcprof_thread_register();
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Timers, the long way: other threads than the owner, clocks that are not raw, full cells, ends
+ * that come late or twice.
+ *
+ * Slots are claimed by CAS on a word that carries the generation, so a stale handle claims none.
+ * The owner claims several at a time and hands them to itself without one (own_next, own_limit).
+ * A slot claimed and never stamped is skipped by readers.
+ */
+#include "stats/stat_internal.h"
+
+#define NO_SLOT UINT32_MAX
+
+/* Claims up to `want` slots; the first one, or NO_SLOT when the cell is full or has moved on. */
+static uint32_t slots_claim(struct rpcprof_cell *cell, uint32_t generation, uint32_t want,
+                            uint32_t *got)
+{
+	uint64_t slots = rpcprof_load_relaxed(&cell->slots);
+
+	for (;;) {
+		uint32_t first = (uint32_t)slots & SLOTS_MASK;
+		uint32_t room = rpcprof_arena.capacity - first;
+		*got = want < room ? want : room;
+		if (slots >> 32 != generation || *got == 0)
+			return NO_SLOT;
+		/* relaxed: gives slots, publishes nothing; stamps do (T1). */
+		if (!rpcprof_cas_relaxed(&cell->slots, &slots, slots + *got))
+			continue;
+		if (first == rpcprof_first_grant())
+			rpcprof_fold_prepare(cell, generation);
+		return first;
+	}
+}
+
+/* One slot for a timer: the owner gets a grant, others a single one; when the cell is full, the
+ * tag's accumulator; NO_SLOT if there is none. */
+static uint32_t slot_find(struct rpcprof_cell *cell, uint32_t generation, uint32_t tag)
+{
+	bool mine = rpcprof_cell_is_mine_(cell, generation);
+	uint32_t got, slot = slots_claim(cell, generation, mine ? GRANT_NEXT : 1, &got);
+
+	if (slot == NO_SLOT)
+		return rpcprof_fold_slot(cell, generation, tag);
+	if (mine) {
+		rpcprof_store_relaxed(&cell->own_limit, 0); /* a handler between gets its own */
+		rpcprof_fence_signal();
+		rpcprof_store_relaxed(&cell->own_next, slot + 1);
+		rpcprof_fence_signal();
+		rpcprof_store_relaxed(&cell->own_limit, slot + got);
+	}
+	return slot;
+}
+
+static uint32_t slot_unit(struct rpcprof_stat stat, uint32_t slot)
+{
+	return stat.cell + (uint32_t)(sizeof(struct rpcprof_cell) >> RPCPROF_UNIT_SHIFT) + slot;
+}
+
+struct rpcprof_timer rpcprof_timer_begin_slow(struct rpcprof_stat stat, uint32_t tag,
+                                              uint64_t ticks)
+{
+	struct rpcprof_cell *cell = rpcprof_cell_of(stat.cell);
+	struct rpcprof_timer timer = rpcprof_timer_none_();
+	uint32_t slot;
+
+	if (!rpcprof_cell_is_live(cell, stat.generation)) {
+		rpcprof_count(late);
+		return timer;
+	}
+	rpcprof_thread_prepare();
+	slot = slot_find(cell, stat.generation, tag);
+	if (slot == NO_SLOT)
+		return timer;
+	timer.begin = ticks != 0 ? ticks : rpcprof_clock_now();
+	timer.slot = slot_unit(stat, slot);
+	timer.generation = stat.generation;
+	if (!rpcprof_slot_is_fold(slot))
+		rpcprof_slot_fill_(&rpcprof_cell_timers(cell)[slot], stat.generation, tag,
+		                   timer.begin);
+	return timer;
+}
+
+static uint64_t elapsed(uint64_t begin, uint64_t end)
+{
+	if (end >= begin)
+		return end - begin;
+	rpcprof_count(negative);
+	return 0;
+}
+
+void rpcprof_timer_end_slow(struct rpcprof_timer timer, uint64_t ticks)
+{
+	uint32_t unit = timer.slot & ~rpcprof_arena.unit_mask;
+	struct rpcprof_cell *cell = rpcprof_cell_of(unit);
+	uint32_t slot = timer.slot - slot_unit((struct rpcprof_stat){unit, 0}, 0);
+	uint64_t open = 0;
+
+	if (ticks == 0)
+		ticks = rpcprof_clock_now();
+	if (!rpcprof_cell_is_live(cell, timer.generation))
+		rpcprof_count(late);
+	else if (rpcprof_slot_is_fold(slot))
+		rpcprof_fold_add(cell, slot, elapsed(timer.begin, ticks));
+	/* relaxed: the Stat's publication carries it; the CAS makes one of two ends win. */
+	else if (!rpcprof_cas_relaxed(&rpcprof_cell_timers(cell)[slot].end, &open, ticks))
+		rpcprof_count(double_ends);
+	else
+		(void)elapsed(timer.begin, ticks);
+}
+
+void rpcprof_lap_close(struct rpcprof_cell *cell, uint64_t ticks)
+{
+	uint32_t open = rpcprof_load_relaxed(&cell->open_lap);
+	struct rpcprof_timer_slot *slot = &rpcprof_cell_timers(cell)[open - 1];
+
+	if (open == 0)
+		return;
+	rpcprof_store_relaxed(&cell->open_lap, 0);
+	if (rpcprof_slot_is_fold(open - 1))
+		rpcprof_fold_add(cell, open - 1, elapsed(rpcprof_load_relaxed(&cell->end), ticks));
+	else
+		rpcprof_store_relaxed(&slot->end, ticks);
+}
+
+void rpcprof_lap_slow(struct rpcprof_stat stat, uint32_t tag, uint64_t ticks)
+{
+	struct rpcprof_cell *cell = rpcprof_cell_of(stat.cell);
+	uint32_t slot;
+
+	if (!rpcprof_cell_is_live(cell, stat.generation)) {
+		rpcprof_count(late);
+		return;
+	}
+	rpcprof_thread_prepare();
+	slot = tag != RPCPROF_TAG_NONE ? slot_find(cell, stat.generation, tag) : NO_SLOT;
+	if (ticks == 0)
+		ticks = rpcprof_clock_now();
+	rpcprof_lap_close(cell, ticks);
+	if (slot == NO_SLOT)
+		return;
+	rpcprof_store_relaxed(&cell->open_lap, slot + 1);
+	if (rpcprof_slot_is_fold(slot))
+		rpcprof_store_relaxed(&cell->end, ticks);
+	else
+		rpcprof_slot_fill_(&rpcprof_cell_timers(cell)[slot], stat.generation, tag, ticks);
+}
+
+struct rpcprof_detached_timer rpcprof_detached_timer_begin(uint32_t tag)
+{
+	struct rpcprof_detached_timer timer = {0, 0, tag, 0};
+
+	if (!rpcprof_enabled())
+		return timer;
+	rpcprof_thread_prepare();
+	timer.thread = rpcprof_thread.id;
+	timer.begin = rpcprof_clock_now();
+	return timer;
+}
+
+void rpcprof_detached_timer_end(struct rpcprof_detached_timer *timer)
+{
+	if (timer->begin != 0 && timer->end == 0)
+		timer->end = rpcprof_clock_now();
+}
+
+static void slot_append(struct rpcprof_timer_slot *slot, uint32_t generation,
+                        const struct rpcprof_detached_timer *timer)
+{
+	rpcprof_store_relaxed(&slot->begin, timer->begin);
+	rpcprof_store_relaxed(&slot->end, timer->end);
+	rpcprof_store_relaxed(&slot->thread, (uint64_t)timer->thread);
+	/* T1 release, as in rpcprof_slot_fill_(). */
+	rpcprof_store_release(&slot->stamp, rpcprof_word(generation, timer->tag));
+}
+
+void rpcprof_stat_append(struct rpcprof_stat stat, const struct rpcprof_detached_timer *timer)
+{
+	struct rpcprof_cell *cell = rpcprof_cell_of(stat.cell);
+	uint32_t slot;
+
+	if (rpcprof_stat_is_null(stat) || timer->begin == 0)
+		return;
+	if (!rpcprof_cell_is_live(cell, stat.generation)) {
+		rpcprof_count(late);
+		return;
+	}
+	slot = slot_find(cell, stat.generation, timer->tag);
+	if (slot == NO_SLOT)
+		return;
+	if (timer->end != 0)
+		(void)elapsed(timer->begin, timer->end);
+	if (!rpcprof_slot_is_fold(slot))
+		slot_append(&rpcprof_cell_timers(cell)[slot], stat.generation, timer);
+	else if (timer->end != 0)
+		rpcprof_fold_add(cell, slot, elapsed(timer->begin, timer->end));
+}
