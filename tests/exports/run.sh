@@ -34,8 +34,9 @@ if [ -n "$gcc" ]; then
 	for header in "$source"/include/rpcprof/*.h; do
 		"$gcc" -std=gnu11 -I"$source/include" -fsyntax-only -aux-info "$dir/aux" -x c "$header" ||
 			status=1
-		sed -n 's,^/\* .*/rpcprof/[a-z_]*\.h:[0-9]*:NC \*/ extern \(.*[ *]\)\(rpcprof_[a-z0-9_]*\) (.*,\2,p' \
-			"$dir/aux" >>"$dir/functions"
+		# /* include/rpcprof/x.h:1:NC */ extern int rpcprof_y (...);
+		awk '/\/rpcprof\/[a-z_]*\.h:[0-9]*:NC \*\/ extern/ && match($0, /rpcprof_[a-z0-9_]* \(/) {
+			print substr($0, RSTART, RLENGTH - 2) }' "$dir/aux" >>"$dir/functions"
 		sed -n 's/^extern .*[ *]\(rpcprof_[a-z0-9_]*\);\{0,1\}$/\1/p' "$header" >>"$dir/variables"
 	done
 	sort -u "$dir/functions" "$dir/variables" >"$dir/declared"
