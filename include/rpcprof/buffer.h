@@ -30,7 +30,7 @@ struct rpcprof_buffer {
 	uint32_t shards;      /* one per CPU */
 	uint32_t block_slots; /* B: 1..15 */
 	uint32_t blocks;
-	uint32_t block_shift; /* log2 of the bytes of a block */
+	uint32_t first_block; /* bytes from `memory` to block 0 */
 	uint32_t reserved;
 };
 

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Putting values in.
+ *
+ * Safety. A value is owned by whoever got it from the one atomic exchange on its slot, so each
+ * comes out exactly once: from a push as displaced, or from drain.c. That holds for ANY choice of
+ * slot, in any interleaving, and after any thread has stopped anywhere. Everything else here
+ * (numbers, names, tickets, headers) only decides which slot, that is, which value is displaced:
+ * about the oldest. So all of it is relaxed, may be stale, and needs no ABA argument.
+ *
+ * Speed. Each CPU fills a block of its own, so that CPUs meet at the global block number once per
+ * block, not once per push. A slot is chosen by one ticket from the CPU's word.
+ *
+ * What is kept. Number n takes the memory of n - blocks. Each CPU may have one block open, and an
+ * open one is still written to, so its values are newer than its number. Left alone, a CPU that
+ * pushes little would see its newest values displaced as soon as the others get round to its old
+ * block. So whoever opens number n closes n - blocks / 2 if it is still open, and its CPU will
+ * take a new one: a value stays for at least half the numbers, in which each CPU leaves at most one
+ * block unfilled: at least capacity / 2 pushes. Over all numbers each leaves two unfilled, which
+ * the 2 * shards blocks make up for: at least `capacity` values are in it. A CPU alone, which
+ * leaves none unfilled, keeps exactly the newest.
+ *
+ * Each of these costs some recency, and nothing else: a thread that is preempted in here for
+ * longer than the others take to fill the ring; one that is moved to another CPU in here; two
+ * threads of one CPU in here at once, of which one's new block may stay unused.
+ */
+#include "buffer/buffer_internal.h"
+
+#include "atomic_internal.h"
+#include "buffer/cpu_internal.h"
+
+#ifndef __has_feature
+#define __has_feature(x) 0
+#endif
+
+#define likely(x) __builtin_expect(!!(x), 1)
+
+/*
+ * Takes the next position of a shard.
+ *
+ * On x86-64 one xadd WITHOUT the lock prefix, which would cost half of the whole push. A single
+ * instruction is whole against preemption and signals on its CPU, and the others have words of
+ * their own. Only a thread that is moved between reading the CPU number and here meets another;
+ * then both may get one ticket, or an older block come back into the word. Any slot is safe.
+ */
+static inline uint64_t take_ticket(uint64_t *cur)
+{
+#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__) && !__has_feature(thread_sanitizer)
+	uint64_t ticket = 1;
+
+	__asm__ volatile("xaddq %0, %1" : "+r"(ticket), "+m"(*cur) : : "cc");
+	return ticket;
+#else
+	return rpcprof_add_relaxed(cur, 1);
+#endif
+}
+
+static inline struct buffer_block *ticket_block(const struct rpcprof_buffer *buffer,
+						uint64_t ticket)
+{
+	return buffer_block(buffer, ticket >> BUFFER_POS_BITS & BUFFER_INDEX_MASK);
+}
+
+/* Is there a slot at this ticket, and the block still open under that name? A header seen late
+ * names an older number: at worst a needless new block. */
+static inline bool ticket_valid(const struct rpcprof_buffer *buffer, uint64_t ticket)
+{
+	return (ticket & BUFFER_POS_MASK) < buffer->block_slots &&
+	       rpcprof_load_relaxed(&ticket_block(buffer, ticket)->header) ==
+		       (ticket >> BUFFER_POS_BITS) + 1;
+}
+
+/* P1 acq_rel, pairs with the exchange or load that takes or sees the value (P1, D1, W1).
+ * Release: what the value stands for, else its next owner sees it half made. Acquire: what the
+ * displaced value stands for, which is now this thread's to read and reuse. */
+static inline uint64_t put(const struct rpcprof_buffer *buffer, uint64_t ticket, uint64_t value)
+{
+	uint64_t *slot = &ticket_block(buffer, ticket)->slots[ticket & BUFFER_POS_MASK];
+
+	return rpcprof_exchange_acq_rel(slot, value);
+}
+
+/* The ticket for the first slot of a number. Laps from 1: the zero ticket names no block. */
+static uint64_t first_ticket(const struct rpcprof_buffer *buffer, uint64_t number)
+{
+	uint64_t lap = number / buffer->blocks + 1;
+
+	return (lap << BUFFER_INDEX_BITS | number % buffer->blocks) << BUFFER_POS_BITS;
+}
+
+static void close_block(const struct rpcprof_buffer *buffer, uint64_t ticket)
+{
+	struct buffer_block *block = ticket_block(buffer, ticket);
+
+	/* Two steps, as the load alone is the rule. A name that changes between them is closed
+	 * in error: a needless new block. */
+	if (rpcprof_load_relaxed(&block->header) == (ticket >> BUFFER_POS_BITS) + 1)
+		rpcprof_store_relaxed(&block->header, 0);
+}
+
+/* Takes a number, names its block by it, and closes the one that is half a ring old. */
+static uint64_t open_block(const struct rpcprof_buffer *buffer)
+{
+	uint64_t number = rpcprof_add_relaxed(&buffer_head(buffer)->next_number, 1);
+	uint64_t ticket = first_ticket(buffer, number);
+	uint64_t name = ticket >> BUFFER_POS_BITS;
+
+	rpcprof_store_relaxed(&ticket_block(buffer, ticket)->header, name + 1);
+	close_block(buffer, first_ticket(buffer, number - buffer->blocks / 2));
+	return ticket;
+}
+
+/* The ticket was none: the block is full, or has been closed, or there never was one. */
+static __attribute__((noinline)) uint64_t push_slow(const struct rpcprof_buffer *buffer,
+						    uint64_t *cur, uint64_t value)
+{
+	uint64_t ticket = rpcprof_load_relaxed(cur);
+	uint64_t fresh = 0;
+
+	for (;;) {
+		if (ticket_valid(buffer, ticket)) { /* another thread has been here */
+			ticket = take_ticket(cur);
+			if (ticket_valid(buffer, ticket))
+				return put(buffer, ticket, value);
+			ticket = rpcprof_load_relaxed(cur);
+			continue;
+		}
+		if (fresh == 0) {
+			close_block(buffer, ticket);
+			fresh = open_block(buffer);
+		}
+		/* Fails only if another thread took a ticket, which each does once before it
+		 * comes here, or installed a block. Lock-free. */
+		if (rpcprof_cas_release(cur, &ticket, fresh + 1))
+			return put(buffer, fresh, value);
+	}
+}
+
+/* A CPU that was not there when the buffer was made, or a thread's hash. */
+static __attribute__((noinline)) uint32_t fold(uint32_t cpu, uint32_t shards)
+{
+	return cpu % shards;
+}
+
+uint64_t rpcprof_buffer_push(struct rpcprof_buffer *buffer, uint64_t value)
+{
+	uint32_t cpu = rpcprof_cpu();
+	uint64_t *cur;
+	uint64_t ticket;
+
+	if (!likely(cpu < buffer->shards))
+		cpu = fold(cpu, buffer->shards);
+	cur = &buffer_shard(buffer, cpu)->cur;
+	ticket = take_ticket(cur);
+	if (likely(ticket_valid(buffer, ticket)))
+		return put(buffer, ticket, value);
+	return push_slow(buffer, cur, value);
+}
