@@ -27,19 +27,24 @@ enum rpcprof_clock_kind {
 	RPCPROF_CLOCK_CUSTOM = 3     /* a source set by a test */
 };
 
-/** Reads the raw counter without asking whether it may be trusted. Use rpcprof_clock_now(). */
+/**
+ * Reads the raw counter without asking whether it may be trusted. Use rpcprof_clock_now().
+ *
+ * Never 0, which means "open" in a timer: on x86 the lowest bit is lost to that (a third of a
+ * nanosecond, and most processors count in larger steps).
+ */
 static inline uint64_t rpcprof_clock_raw(void)
 {
 #if defined(__x86_64__)
 	uint32_t low, high;
 	__asm__ __volatile__("rdtsc" : "=a"(low), "=d"(high));
-	return (uint64_t)high << 32 | low;
+	return ((uint64_t)high << 32 | low) | 1;
 #elif defined(__aarch64__)
 	uint64_t ticks;
 	__asm__ __volatile__("mrs %0, cntvct_el0" : "=r"(ticks));
-	return ticks;
+	return ticks + (ticks == 0);
 #else
-	return 0; /* rpcprof_clock_kind() never says RAW here */
+	return 1; /* rpcprof_clock_kind() never says RAW here */
 #endif
 }
 
@@ -66,7 +71,7 @@ static inline uint64_t rpcprof_clock_now(void)
 struct rpcprof_clock_info {
 	enum rpcprof_clock_kind kind;
 	double ticks_per_second;
-	double frequency_error_ppm; /* bound of ticks_per_second as measured at init */
+	double frequency_error_ppm; /* its bound: some tens at init, less with each anchor */
 	char reason[96];            /* why this kind: a sentence for people */
 };
 
@@ -93,21 +98,27 @@ struct rpcprof_anchor {
 /** A copy of the anchors, by which a reader converts. Valid for ever, best for recent ticks. */
 struct rpcprof_clock_map {
 	uint32_t count; /* anchors in use, oldest first */
-	uint32_t steps; /* wall-clock steps seen between them */
+	uint32_t steps; /* wall-clock steps seen since init */
 	double ticks_per_second;
 	double frequency_error_ppm;
 	struct rpcprof_anchor anchors[RPCPROF_ANCHORS_MAX];
+	/* Nanoseconds per tick from anchor i to the next, in units of 2^-54; the last: from there
+	 * on. Across a wall-clock step the UTC slope is the monotonic one. */
+	uint64_t slopes[RPCPROF_ANCHORS_MAX];
+	uint64_t utc_slopes[RPCPROF_ANCHORS_MAX];
 };
 
 /**
- * Takes an anchor and copies all anchors into *map.
+ * Takes an anchor, if the last is about a second old, and copies all anchors into *map.
  *
- * Call it once per dump or window, then convert any number of ticks with it.
+ * Call it once per dump or window, then convert any number of ticks with it. A reader that meets
+ * a writer asleep in the middle of storing an anchor does not wait for it: its map has one
+ * anchor, taken then, and the slope of the whole time since init.
  *
  * @return  0, or -ENODEV before rpcprof_init()
  *
  * Threads:  any
- * Progress: lock-free; a crowd of callers skips taking an anchor; allocates: never
+ * Progress: wait-free; in a crowd of callers one stores an anchor; allocates: never
  */
 int rpcprof_clock_map_get(struct rpcprof_clock_map *map);
 
@@ -117,7 +128,8 @@ int rpcprof_clock_map_get(struct rpcprof_clock_map *map);
  * @param map    from rpcprof_clock_map_get()
  * @param origin the Stat's begin, in ticks; picks the slope
  * @param ticks  any tick of that Stat
- * @return       nanoseconds of monotonic time from origin to ticks; 0 if ticks is before origin
+ * @return       nanoseconds of monotonic time from origin to ticks; 0 if ticks is before origin.
+ *               Never falls as ticks grows
  *
  * Threads:  any
  * Progress: wait-free; allocates: never
@@ -129,9 +141,11 @@ uint64_t rpcprof_clock_elapsed_ns(const struct rpcprof_clock_map *map, uint64_t 
  * The UTC date of a tick.
  *
  * Never interpolates across a step of the wall clock: a tick between two anchors with a step
- * between them is dated from the earlier one.
+ * between them is dated from the earlier one, and the step is part of its error.
  *
- * @param error_ns  may be NULL; else the bound of the error
+ * @param error_ns  may be NULL; else the bound of the error. It counts what the anchors cannot
+ *                  know and the changes of rate seen between them. A slew of the kernel's clock
+ *                  that begins after the last anchor shows only in a later map
  * @return          nanoseconds since 1970-01-01T00:00:00Z
  *
  * Threads:  any
@@ -141,7 +155,10 @@ int64_t rpcprof_clock_utc_ns(const struct rpcprof_clock_map *map, uint64_t ticks
                              uint64_t *error_ns);
 
 /**
- * The tick at which a UTC date was or will be: the inverse of rpcprof_clock_utc_ns().
+ * The first tick at which a UTC date was or will be: the inverse of rpcprof_clock_utc_ns().
+ *
+ * A date that was twice, the wall clock having stepped back, gives the later tick; one that never
+ * was, the clock having stepped over it, gives the first anchor after the step.
  *
  * Threads:  any
  * Progress: wait-free; allocates: never

@@ -39,8 +39,8 @@ enum rpcprof_tag_kind {
  * The same bytes give the same id for any kind; the kind says whose budget pays for a new one. A
  * full budget gives RPCPROF_TAG_OTHER and is counted (tag_overflow).
  *
- * @param name   bytes, not necessarily terminated; copied. Any bytes but NUL; at most 1024 kept,
- *               a longer name is cut there
+ * @param name   bytes, not necessarily terminated; copied. Any bytes but NUL, which ends it; at
+ *               most 1024 kept, a longer name is cut there and counted (tags_cut)
  * @param bytes  its length; (size_t)-1 for strlen(name)
  * @return       the id; 0 before rpcprof_init(), for NULL and for ""
  *

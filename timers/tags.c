@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The tag table: append-only, lock-free, in memory that may be mapped elsewhere.
+ *
+ *     header     seed, counters, and for each kind one line: how much of its budget is used
+ *     buckets    hash << 32 | record; open addressing; 0 = empty
+ *     entries    record of each id, 0 = not ready; each kind has a range of ids
+ *     records    {length << 32 | id}, then the name's bytes and at least one NUL, in whole words;
+ *                each kind has a range of words. Records are named by their word's index, never 0
+ *
+ * A name is added in four steps: reserve an id and words from the kind's budget (CAS), write the
+ * record, claim the first empty bucket on the name's probe path (CAS, G1), make the entry ready
+ * (G3). All who look for a name take the same path and buckets never empty, so two adders of one
+ * name meet at one bucket: one CAS wins, and the loser takes the winner's id and gives its
+ * reservation back if nobody reserved after it (else that much of the budget is lost).
+ *
+ * Invariants:
+ *  - a claimed record never changes; a record not claimed is seen by its adder only;
+ *  - whoever learns an id from a bucket makes its entry ready before passing it on (G3), so an id
+ *    in hand has a name even if its adder sleeps between claim and readiness. Nobody waits;
+ *  - a budget is never exceeded: the CAS checks it.
+ *
+ * Wrap-around: nothing counts up but budgets, which end, and 64-bit counters. ABA: a reservation
+ * word may return to an old value only by giving back, and its value is the whole of its meaning:
+ * all below it is taken, nothing above it is.
+ *
+ * A flood of names into few buckets: the hash is keyed with random bits of this process, and a
+ * path has PROBES_MAX buckets. A name without a place on its path gets "(other)", counted.
+ */
+#include "tags_internal.h"
+
+#include <string.h>
+#include <sys/random.h>
+
+#include "atomic_internal.h"
+#include "clock_internal.h"
+#include "siphash_internal.h"
+
+#define NAME_MAX_BYTES 1024
+#define PROBES_MAX 128
+#define ENTRIES_MAX (1u << 24)
+#define BYTES_MAX (1u << 31)
+#define WORD 8u
+#define FIXED_BYTES 64u
+
+/* The two halves of a kind's reservation word. */
+#define ONE_ENTRY ((uint64_t)1 << 32)
+#define WORDS_MASK 0xffffffffu
+
+/* Lines of their own: the kinds have different writers. */
+struct kind_line {
+	uint64_t used; /* entries << 32 | words */
+	uint64_t overflow;
+	uint64_t unused[6];
+};
+
+struct header {
+	uint64_t seed; /* of the hash; 0 = not attached yet */
+	uint64_t cut;
+	uint64_t unused[6];
+	struct kind_line kinds[RPCPROF_TAG_KINDS];
+};
+
+struct range {
+	uint32_t first_id, entries;
+	uint32_t first_word, words;
+};
+
+/* Where the parts of the process's table are; changed by attach only. */
+struct table {
+	struct header *header;
+	uint64_t *buckets;
+	uint32_t *entries; /* of id: entries[id] */
+	uint64_t *records;
+	uint32_t bucket_mask;
+	uint32_t ids; /* ids are below it */
+	struct range kinds[RPCPROF_TAG_KINDS];
+};
+
+struct name {
+	const char *text;
+	uint32_t bytes;
+	bool cut;
+	uint64_t hash;
+};
+
+static const char *const fixed_names[] = { "", "(other)", "client", "server", "_OTHER" };
+#define FIXED_COUNT (sizeof(fixed_names) / sizeof(fixed_names[0]))
+
+static struct table table;
+
+static uint32_t bucket_count(uint32_t entries)
+{
+	uint32_t count = 2;
+
+	while (count < 2 * entries)
+		count *= 2;
+	return count;
+}
+
+/* Shares the limits out; false if they are not possible. */
+static bool split(const struct rpcprof_tag_limits *limits, struct range kinds[RPCPROF_TAG_KINDS])
+{
+	uint32_t entries = limits->entries, words = limits->bytes / WORD;
+	uint32_t id = 1, word = 1;
+
+	if (entries == 0 || entries > ENTRIES_MAX || limits->bytes > BYTES_MAX)
+		return false;
+	for (int kind = RPCPROF_TAG_METHOD; kind < RPCPROF_TAG_KINDS; kind++) {
+		struct range *range = &kinds[kind];
+
+		range->entries = limits->kind_entries[kind];
+		range->words = (uint32_t)((uint64_t)(limits->bytes / WORD) * range->entries /
+		                          limits->entries);
+		if (range->entries > entries)
+			return false;
+		entries -= range->entries;
+		words -= range->words;
+	}
+	kinds[RPCPROF_TAG_STAGE].entries = entries;
+	kinds[RPCPROF_TAG_STAGE].words = words;
+	for (int kind = 0; kind < RPCPROF_TAG_KINDS; kind++) {
+		kinds[kind].first_id = id;
+		kinds[kind].first_word = word;
+		id += kinds[kind].entries;
+		word += kinds[kind].words;
+	}
+	return entries >= FIXED_COUNT - 1 && words >= FIXED_BYTES / WORD;
+}
+
+size_t rpcprof_tags_bytes(const struct rpcprof_tag_limits *limits)
+{
+	struct range kinds[RPCPROF_TAG_KINDS];
+	size_t bytes;
+
+	if (!split(limits, kinds))
+		return 0;
+	bytes = sizeof(struct header) + (size_t)bucket_count(limits->entries) * WORD +
+	        ((size_t)limits->entries + 1) * sizeof(uint32_t) +
+	        ((size_t)limits->bytes / WORD + 2) * WORD;
+	return (bytes + 127) / 128 * 128;
+}
+
+/* Word i of a name, padded with NUL. */
+static uint64_t name_word(const struct name *name, uint32_t i)
+{
+	uint32_t left = name->bytes - i * WORD;
+	uint64_t word = 0;
+
+	memcpy(&word, name->text + i * WORD, left < WORD ? left : WORD);
+	return word;
+}
+
+static uint32_t name_words(uint32_t bytes)
+{
+	return (bytes + WORD - 1) / WORD;
+}
+
+/* False for NULL and "". */
+static bool name_init(struct name *name, const struct header *header, const char *text,
+                      size_t bytes)
+{
+	struct rpcprof_siphash state;
+	uint64_t seed = rpcprof_load_relaxed(&header->seed);
+
+	if (!text)
+		return false;
+	bytes = strnlen(text, bytes < NAME_MAX_BYTES + 1 ? bytes : NAME_MAX_BYTES + 1);
+	name->text = text;
+	name->cut = bytes > NAME_MAX_BYTES;
+	name->bytes = name->cut ? NAME_MAX_BYTES : (uint32_t)bytes;
+	state = rpcprof_siphash_begin(seed, ~seed);
+	for (uint32_t i = 0; i < name_words(name->bytes); i++)
+		rpcprof_siphash_word(&state, name_word(name, i));
+	rpcprof_siphash_word(&state, name->bytes);
+	name->hash = rpcprof_siphash_end(&state);
+	return bytes > 0;
+}
+
+/* relaxed: a record that is claimed does not change, and G1 or G3 showed it whole. */
+static bool record_is(const uint64_t *record, const struct name *name)
+{
+	if (rpcprof_load_relaxed(record) >> 32 != name->bytes)
+		return false;
+	for (uint32_t i = 0; i < name_words(name->bytes); i++) {
+		if (rpcprof_load_relaxed(&record[1 + i]) != name_word(name, i))
+			return false;
+	}
+	return true;
+}
+
+static void record_write(uint64_t *record, uint32_t id, const struct name *name)
+{
+	rpcprof_store_relaxed(record, (uint64_t)name->bytes << 32 | id);
+	for (uint32_t i = 0; i <= name->bytes / WORD; i++)
+		rpcprof_store_relaxed(&record[1 + i],
+		                      i * WORD < name->bytes ? name_word(name, i) : 0);
+}
+
+/*
+ * Goes along a name's path from bucket *at (a count of steps) to the bucket that has it or is
+ * empty. Returns the record, 0 if there is none; *at is where it stopped, PROBES_MAX at the end.
+ */
+static uint32_t probe(const struct name *name, uint32_t *at)
+{
+	uint32_t steps = table.bucket_mask < PROBES_MAX ? table.bucket_mask + 1 : PROBES_MAX;
+
+	for (; *at < steps; ++*at) {
+		/* G2 acquire, pairs with G1: the record before the bucket, else a name compares
+		 * unequal to itself and gets two ids. */
+		uint64_t word = rpcprof_load_acquire(
+			&table.buckets[((uint32_t)name->hash + *at) & table.bucket_mask]);
+
+		if (word == 0)
+			return 0;
+		if (word >> 32 == name->hash >> 32 &&
+		    record_is(&table.records[(uint32_t)word], name))
+			return (uint32_t)word;
+	}
+	*at = PROBES_MAX;
+	return 0;
+}
+
+/* The id of a record found in a bucket, made ready to be passed on. */
+static uint32_t ready(uint32_t record)
+{
+	uint32_t id = (uint32_t)rpcprof_load_relaxed(&table.records[record]);
+
+	/* G3 release, pairs with G4: the record before the entry, else a name shows as garbage.
+	 * All who store here store the same. */
+	if (rpcprof_load_relaxed(&table.entries[id]) == 0)
+		rpcprof_store_release(&table.entries[id], record);
+	return id;
+}
+
+/* Takes an entry and `words` from a kind's budget; false if it is used up. `was`: before it. */
+static bool reserve(enum rpcprof_tag_kind kind, uint32_t words, uint64_t *was)
+{
+	const struct range *range = &table.kinds[kind];
+	uint64_t *used = &table.header->kinds[kind].used;
+
+	*was = rpcprof_load_relaxed(used);
+	do {
+		if ((*was >> 32) >= range->entries ||
+		    (*was & WORDS_MASK) + words > range->words)
+			return false;
+		/* G6 acquire, pairs with G5: words that were given back are written after their
+		 * last owner's stores, else an old name shows through. */
+	} while (!rpcprof_cas_acquire(used, was, *was + ONE_ENTRY + words));
+	return true;
+}
+
+static void give_back(enum rpcprof_tag_kind kind, uint32_t words, uint64_t was)
+{
+	uint64_t mine = was + ONE_ENTRY + words;
+
+	/* G5 release, pairs with G6. A failure costs one entry. */
+	rpcprof_cas_release(&table.header->kinds[kind].used, &mine, was);
+}
+
+/* Puts a record into the first bucket of the name's path that is empty. Returns the record that
+ * the name has now: this one, another's, or 0 if the path is full. */
+static uint32_t claim(const struct name *name, uint32_t at, uint32_t record)
+{
+	uint64_t word = name->hash >> 32 << 32 | record;
+
+	for (;;) {
+		uint32_t found = probe(name, &at);
+		uint64_t empty = 0;
+
+		if (found != 0 || at == PROBES_MAX)
+			return found;
+		/* G1 release, pairs with G2: the record before the bucket. Whoever loses here
+		 * finds the bucket taken when it probes again. */
+		if (rpcprof_cas_release(
+			    &table.buckets[((uint32_t)name->hash + at) & table.bucket_mask],
+			    &empty, word))
+			return record;
+	}
+}
+
+/* Adds a name that was not there; 0 if there is no room. */
+static uint32_t add(enum rpcprof_tag_kind kind, const struct name *name, uint32_t at)
+{
+	uint32_t words = 2 + name->bytes / WORD, record, found;
+	uint64_t was;
+
+	if (at == PROBES_MAX || !reserve(kind, words, &was))
+		return 0;
+	record = table.kinds[kind].first_word + (uint32_t)(was & WORDS_MASK);
+	record_write(&table.records[record], table.kinds[kind].first_id + (uint32_t)(was >> 32),
+	             name);
+	found = claim(name, at, record);
+	if (found != record)
+		give_back(kind, words, was);
+	else if (name->cut)
+		rpcprof_add_relaxed(&table.header->cut, 1); /* relaxed: a count, guards nothing */
+	return found;
+}
+
+/* NULL before attach. */
+static struct header *attached(void)
+{
+	/* G8 acquire, pairs with G7: the geometry before the header, else a walk to nowhere. */
+	return rpcprof_load_acquire(&table.header);
+}
+
+uint32_t rpcprof_tag_intern(enum rpcprof_tag_kind kind, const char *text, size_t bytes)
+{
+	struct header *header = attached();
+	struct name name;
+	uint32_t at = 0, record;
+
+	if (!header || (unsigned int)kind >= RPCPROF_TAG_KINDS ||
+	    !name_init(&name, header, text, bytes))
+		return RPCPROF_TAG_NONE;
+	record = probe(&name, &at);
+	if (record == 0)
+		record = add(kind, &name, at);
+	if (record != 0)
+		return ready(record);
+	/* relaxed: a count, guards nothing */
+	rpcprof_add_relaxed(&header->kinds[kind].overflow, 1);
+	return RPCPROF_TAG_OTHER;
+}
+
+uint32_t rpcprof_tag_find(const char *text, size_t bytes)
+{
+	const struct header *header = attached();
+	struct name name;
+	uint32_t at = 0, record, id;
+
+	if (!header || !name_init(&name, header, text, bytes))
+		return RPCPROF_TAG_NONE;
+	record = probe(&name, &at);
+	if (record == 0)
+		return RPCPROF_TAG_NONE;
+	id = (uint32_t)rpcprof_load_relaxed(&table.records[record]);
+	/* It may not write, so what is not ready is not known yet. */
+	return rpcprof_load_acquire(&table.entries[id]) != 0 ? id : RPCPROF_TAG_NONE;
+}
+
+static const char *fixed_name(uint32_t tag, size_t *bytes)
+{
+	const char *text = fixed_names[tag < FIXED_COUNT ? tag : 0];
+
+	if (bytes)
+		*bytes = strlen(text);
+	return text;
+}
+
+const char *rpcprof_tag_name(uint32_t tag, size_t *bytes)
+{
+	uint32_t record;
+
+	if (tag < FIXED_COUNT || !attached() || tag >= table.ids)
+		return fixed_name(tag, bytes);
+	/* G4 acquire, pairs with G3: a record that is seen is seen whole. */
+	record = rpcprof_load_acquire(&table.entries[tag]);
+	if (record == 0)
+		return fixed_name(RPCPROF_TAG_NONE, bytes);
+	if (bytes)
+		*bytes = rpcprof_load_relaxed(&table.records[record]) >> 32;
+	return (const char *)&table.records[record + 1];
+}
+
+uint32_t rpcprof_tag_refresh(uint64_t *site, enum rpcprof_tag_kind kind, const char *name)
+{
+	/* Loaded before the table is used: an id is cached for no later epoch than it is good for.
+	 * G10 acquire, pairs with G9: a site that sees the epoch finds the table. */
+	uint64_t epoch = rpcprof_load_acquire(&rpcprof_control_page.head.tag_epoch);
+	uint32_t id = rpcprof_tag_intern(kind, name, (size_t)-1);
+
+	/* G11 release: the entry (G3) before the id in the site. Its partner is the relaxed load
+	 * in rpcprof_tag_cached() and the dependency from it to the record that carries the id; a
+	 * reader that sees the record but not the entry shows "" for the name, no worse. */
+	if (epoch != 0)
+		rpcprof_store_release(site, epoch << 32 | id);
+	return id;
+}
+
+/* Random bits of this process, never 0. Not a secret worth waiting for. */
+static uint64_t random_seed(void)
+{
+	uint64_t seed;
+
+	if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) != sizeof(seed))
+		seed = (uint64_t)rpcprof_clock_utc_now_ns() ^ (uint64_t)(uintptr_t)&seed << 20;
+	return seed | 1;
+}
+
+void rpcprof_tags_attach(void *memory, const struct rpcprof_tag_limits *limits)
+{
+	uint64_t *epoch = &rpcprof_control_page.head.tag_epoch;
+	struct header *header = memory;
+	uint32_t buckets = bucket_count(limits->entries);
+
+	if (!split(limits, table.kinds))
+		return;
+	if (rpcprof_load_relaxed(&header->seed) == 0)
+		rpcprof_store_relaxed(&header->seed, random_seed());
+	table.buckets = (uint64_t *)(header + 1);
+	table.records = table.buckets + buckets;
+	table.entries = (uint32_t *)(table.records + limits->bytes / WORD + 2);
+	table.bucket_mask = buckets - 1;
+	table.ids = limits->entries + 1;
+	/* G7 release, pairs with G8: geometry and seed before the header. */
+	rpcprof_store_release(&table.header, header);
+	for (uint32_t id = 1; id < FIXED_COUNT; id++)
+		rpcprof_tag_intern(RPCPROF_TAG_STAGE, fixed_names[id], (size_t)-1);
+	/* G9 release, pairs with G10: the table before the epoch. It fits in half a word, and 0
+	 * is "not attached". */
+	rpcprof_store_release(epoch, (uint32_t)(*epoch + 1) ? (uint32_t)(*epoch + 1) : 1);
+}
+
+void rpcprof_tags_totals(struct rpcprof_tag_totals *totals)
+{
+	struct header *header = attached();
+
+	memset(totals, 0, sizeof(*totals));
+	if (!header)
+		return;
+	/* relaxed: each a count of its own */
+	for (int kind = 0; kind < RPCPROF_TAG_KINDS; kind++) {
+		uint64_t used = rpcprof_load_relaxed(&header->kinds[kind].used);
+
+		totals->overflow[kind] = rpcprof_load_relaxed(&header->kinds[kind].overflow);
+		totals->entries += used >> 32;
+		totals->bytes += (used & WORDS_MASK) * WORD;
+	}
+	totals->cut = rpcprof_load_relaxed(&header->cut);
+}
