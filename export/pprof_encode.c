@@ -140,8 +140,8 @@ static int chunk_reserve_labels(struct chunk *chunk, size_t count)
 	return 0;
 }
 
-static void fill_sample(const struct encoder *encoder, struct chunk *chunk, size_t at,
-                        size_t index, size_t first_label)
+static void fill_sample(const struct encoder *encoder, struct chunk *chunk, size_t at, size_t index,
+			size_t first_label)
 {
 	const struct rpcprof_pprof *model = encoder->model;
 	const struct pprof_sample *from = &model->samples[index];
@@ -241,7 +241,7 @@ static int put_mappings(struct encoder *encoder)
 }
 
 static void fill_location(const struct rpcprof_pprof *model, size_t index, Location *to,
-                          Line *lines, Line **pointers)
+			  Line *lines, Line **pointers)
 {
 	const struct pprof_location *from = &model->locations[index];
 
@@ -345,8 +345,9 @@ static int put_rest(struct encoder *encoder)
 
 static int put_all(struct encoder *encoder)
 {
-	static int (*const parts[])(struct encoder *) = { put_types, put_samples, put_mappings,
-		                                          put_locations, put_functions, put_rest };
+	static int (*const parts[])(struct encoder *) = { put_types,     put_samples,
+							  put_mappings,  put_locations,
+							  put_functions, put_rest };
 	int status = 0;
 
 	for (size_t i = 0; status == 0 && i < sizeof(parts) / sizeof(parts[0]); i++)

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <zlib.h>
 
-bool pprof_is_gzip(const uint8_t *bytes, size_t length)
+bool rpcprof_pprof_is_gzip(const uint8_t *bytes, size_t length)
 {
 	return length >= 2 && bytes[0] == 0x1f && bytes[1] == 0x8b;
 }
@@ -46,7 +46,7 @@ static int make_room(struct gunzip *gunzip)
 		char text[96];
 
 		snprintf(text, sizeof(text), "uncompresses to more than the limit of %zu bytes",
-		         gunzip->limit);
+			 gunzip->limit);
 		return fail(gunzip, -EFBIG, text);
 	}
 	larger = realloc(gunzip->out, room);
@@ -74,9 +74,9 @@ static int inflate_member(struct gunzip *gunzip)
 		if (status == Z_MEM_ERROR)
 			return -ENOMEM;
 		if (status == Z_DATA_ERROR || status == Z_NEED_DICT)
-			return fail(gunzip, -EINVAL, gunzip->stream.msg != NULL
-			                                     ? gunzip->stream.msg
-			                                     : "damaged gzip data");
+			return fail(gunzip, -EINVAL,
+				    gunzip->stream.msg != NULL ? gunzip->stream.msg
+							       : "damaged gzip data");
 		if (gunzip->stream.avail_in == 0 && gunzip->stream.avail_out != 0)
 			return fail(gunzip, -EINVAL, "truncated: the gzip data does not end");
 	}
@@ -92,7 +92,7 @@ static int inflate_all(struct gunzip *gunzip)
 			return status;
 		if (gunzip->stream.avail_in == 0)
 			break;
-		if (!pprof_is_gzip(gunzip->stream.next_in, gunzip->stream.avail_in))
+		if (!rpcprof_pprof_is_gzip(gunzip->stream.next_in, gunzip->stream.avail_in))
 			return fail(gunzip, -EINVAL, "bytes after the end of the gzip data");
 		inflateReset(&gunzip->stream);
 	} while (true);
@@ -101,11 +101,10 @@ static int inflate_all(struct gunzip *gunzip)
 	return 0;
 }
 
-int pprof_gunzip(const uint8_t *bytes, size_t length, size_t limit, uint8_t **out,
-                 size_t *out_length_, struct pprof_error *error)
+int rpcprof_pprof_gunzip(const uint8_t *bytes, size_t length, size_t limit, uint8_t **out,
+			 size_t *out_length_, struct pprof_error *error)
 {
-	struct gunzip gunzip = { .in = bytes, .in_length = length, .limit = limit,
-		                 .error = error };
+	struct gunzip gunzip = { .in = bytes, .in_length = length, .limit = limit, .error = error };
 	int status;
 
 	if (length > UINT32_MAX || limit > UINT32_MAX - 1) /* zlib counts in 32 bits */

@@ -26,7 +26,7 @@ static uint64_t mix(uint64_t a, uint64_t b)
 	return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-uint64_t pprof_hash(const void *data, size_t bytes, uint64_t seed)
+uint64_t rpcprof_pprof_hash(const void *data, size_t bytes, uint64_t seed)
 {
 	const unsigned char *at = data;
 	uint64_t word, hash = seed ^ process_seed() ^ bytes;
@@ -41,8 +41,8 @@ uint64_t pprof_hash(const void *data, size_t bytes, uint64_t seed)
 	return mix(hash ^ 0xa0761d6478bd642fu, 0xe7037ed1a0b428dbu);
 }
 
-uint32_t pprof_index_find(const struct pprof_index *index, const void *array, uint32_t hash,
-                          pprof_equal_fn *equal, const void *key)
+uint32_t rpcprof_pprof_index_find(const struct pprof_index *index, const void *array, uint32_t hash,
+				  pprof_equal_fn *equal, const void *key)
 {
 	const struct pprof_bucket *bucket;
 	size_t at;
@@ -58,7 +58,7 @@ uint32_t pprof_index_find(const struct pprof_index *index, const void *array, ui
 	}
 }
 
-void pprof_index_put(struct pprof_index *index, uint32_t hash, uint32_t id)
+void rpcprof_pprof_index_put(struct pprof_index *index, uint32_t hash, uint32_t id)
 {
 	size_t at = hash & index->mask;
 
@@ -69,7 +69,7 @@ void pprof_index_put(struct pprof_index *index, uint32_t hash, uint32_t id)
 	index->used++;
 }
 
-int pprof_index_reserve(struct rpcprof_pprof *model, struct pprof_index *index)
+int rpcprof_pprof_index_reserve(struct rpcprof_pprof *model, struct pprof_index *index)
 {
 	struct pprof_index larger = { NULL, 0, 0 };
 	size_t old = index->buckets == NULL ? 0 : index->mask + 1;
@@ -88,7 +88,8 @@ int pprof_index_reserve(struct rpcprof_pprof *model, struct pprof_index *index)
 	larger.mask = count - 1;
 	for (size_t i = 0; i < old; i++)
 		if (index->buckets[i].id != 0)
-			pprof_index_put(&larger, index->buckets[i].hash, index->buckets[i].id);
+			rpcprof_pprof_index_put(&larger, index->buckets[i].hash,
+						index->buckets[i].id);
 	free(index->buckets);
 	*index = larger;
 	model->memory += (count - old) * sizeof(*index->buckets);

@@ -9,8 +9,8 @@
 struct merge {
 	struct rpcprof_pprof *into;
 	const struct rpcprof_pprof *from;
-	uint32_t *texts;     /* string of `from` to string of `into`; the others as well */
-	uint32_t *mappings;  /* [id], so that id 0 stays 0 */
+	uint32_t *texts;    /* string of `from` to string of `into`; the others as well */
+	uint32_t *mappings; /* [id], so that id 0 stays 0 */
 	uint32_t *functions;
 	uint32_t *locations;
 	struct pprof_label base; /* added to each sample if its key is not 0 */
@@ -39,9 +39,10 @@ static int map_texts(struct merge *merge)
 	int status = 0;
 
 	for (uint32_t i = 0; status == 0 && i < from->texts_count; i++) {
-		const char *text = pprof_text(from, i);
+		const char *text = rpcprof_pprof_text(from, i);
 
-		status = keep(&merge->texts[i], pprof_intern(merge->into, text, strlen(text)));
+		status = keep(&merge->texts[i],
+			      rpcprof_pprof_intern(merge->into, text, strlen(text)));
 	}
 	return status;
 }
@@ -55,7 +56,8 @@ static int map_mappings(struct merge *merge)
 
 		mapping.file = merge->texts[mapping.file];
 		mapping.build_id = merge->texts[mapping.build_id];
-		status = keep(&merge->mappings[i + 1], pprof_intern_mapping(merge->into, &mapping));
+		status = keep(&merge->mappings[i + 1],
+			      rpcprof_pprof_intern_mapping(merge->into, &mapping));
 	}
 	return status;
 }
@@ -71,7 +73,7 @@ static int map_functions(struct merge *merge)
 		function.system_name = merge->texts[function.system_name];
 		function.file = merge->texts[function.file];
 		status = keep(&merge->functions[i + 1],
-		              pprof_intern_function(merge->into, &function));
+			      rpcprof_pprof_intern_function(merge->into, &function));
 	}
 	return status;
 }
@@ -89,11 +91,11 @@ static int map_location(struct merge *merge, size_t index, struct pprof_line *li
 		uint32_t mapping = merge->mappings[location.mapping];
 
 		location.address += merge->into->mappings[mapping - 1].start -
-		                    from->mappings[location.mapping - 1].start;
+				    from->mappings[location.mapping - 1].start;
 		location.mapping = mapping;
 	}
 	return keep(&merge->locations[index + 1],
-	            pprof_intern_location(merge->into, &location, lines));
+		    rpcprof_pprof_intern_location(merge->into, &location, lines));
 }
 
 static int map_locations(struct merge *merge)
@@ -148,7 +150,7 @@ static int merge_types(struct merge *merge)
 	for (size_t i = 0; i < from->types_count; i++)
 		if (!same_type(into->types[i], map_type(merge, from->types[i])))
 			return fail(merge, -EINVAL,
-			            "its sample types are not those of the first profile");
+				    "its sample types are not those of the first profile");
 	return 0;
 }
 
@@ -212,14 +214,14 @@ static int compare_labels(const void *left, const void *right)
 
 static uint32_t sample_hash(const struct rpcprof_pprof *model, const struct pprof_sample *sample)
 {
-	uint64_t hash = pprof_hash(model->frames + sample->frames,
-	                           sample->depth * sizeof(*model->frames), 0);
+	uint64_t hash = rpcprof_pprof_hash(model->frames + sample->frames,
+					   sample->depth * sizeof(*model->frames), 0);
 
 	for (uint32_t i = 0; i < sample->label_count; i++) {
 		const struct pprof_label *label = &model->labels[sample->labels + i];
 		uint64_t words[4] = { label->key, label->str, label->unit, (uint64_t)label->num };
 
-		hash = pprof_hash(words, sizeof(words), hash);
+		hash = rpcprof_pprof_hash(words, sizeof(words), hash);
 	}
 	return (uint32_t)hash;
 }
@@ -235,15 +237,15 @@ static bool sample_equal(const void *array, size_t index, const void *key)
 		if (model->frames[a->frames + i] != model->frames[b->frames + i])
 			return false;
 	for (uint32_t i = 0; i < a->label_count; i++)
-		if (compare_labels(&model->labels[a->labels + i],
-		                   &model->labels[b->labels + i]) != 0)
+		if (compare_labels(&model->labels[a->labels + i], &model->labels[b->labels + i]) !=
+		    0)
 			return false;
 	return true;
 }
 
 /* Lays frames and labels of a sample at the end of into's arrays, beyond their counts. */
 static int place_sample(struct merge *merge, const struct pprof_sample *from,
-                        struct pprof_sample *placed)
+			struct pprof_sample *placed)
 {
 	struct rpcprof_pprof *into = merge->into;
 	uint32_t label_count = from->label_count + (merge->base.key != 0);
@@ -254,7 +256,7 @@ static int place_sample(struct merge *merge, const struct pprof_sample *from,
 	if (status != 0)
 		return status;
 	*placed = (struct pprof_sample){ into->frames_count, into->labels_count, from->depth,
-		                         label_count };
+					 label_count };
 	for (uint32_t i = 0; i < from->depth; i++)
 		into->frames[into->frames_count + i] =
 			merge->locations[merge->from->frames[from->frames + i]];
@@ -283,7 +285,7 @@ static int64_t commit_sample(struct merge *merge, const struct pprof_sample *pla
 	if (status == 0)
 		status = PPROF_RESERVE(into, values, into->types_count);
 	if (status == 0)
-		status = pprof_index_reserve(into, &into->sample_index);
+		status = rpcprof_pprof_index_reserve(into, &into->sample_index);
 	if (status != 0)
 		return status;
 	into->samples[into->samples_count++] = *placed;
@@ -291,14 +293,14 @@ static int64_t commit_sample(struct merge *merge, const struct pprof_sample *pla
 	into->labels_count += placed->label_count;
 	for (size_t i = 0; i < into->types_count; i++)
 		into->values[into->values_count++] = 0;
-	pprof_index_put(&into->sample_index, hash, (uint32_t)into->samples_count);
+	rpcprof_pprof_index_put(&into->sample_index, hash, (uint32_t)into->samples_count);
 	return (int64_t)into->samples_count;
 }
 
 static int merge_sample(struct merge *merge, size_t index)
 {
 	struct rpcprof_pprof *into = merge->into;
-	const int64_t *values = pprof_values(merge->from, index);
+	const int64_t *values = rpcprof_pprof_values(merge->from, index);
 	struct pprof_sample placed;
 	uint32_t hash;
 	int64_t id;
@@ -307,7 +309,7 @@ static int merge_sample(struct merge *merge, size_t index)
 	if (status != 0)
 		return status;
 	hash = sample_hash(into, &placed);
-	id = pprof_index_find(&into->sample_index, into, hash, sample_equal, &placed);
+	id = rpcprof_pprof_index_find(&into->sample_index, into, hash, sample_equal, &placed);
 	if (id == 0)
 		id = commit_sample(merge, &placed, hash);
 	if (id < 0)
@@ -316,7 +318,7 @@ static int merge_sample(struct merge *merge, size_t index)
 		int64_t *sum = &into->values[(size_t)(id - 1) * into->types_count + i];
 
 		if (merge->base.key != 0 ? __builtin_sub_overflow(*sum, values[i], sum)
-		                         : __builtin_add_overflow(*sum, values[i], sum))
+					 : __builtin_add_overflow(*sum, values[i], sum))
 			return fail(merge, -EOVERFLOW, "values add up to more than 63 bits");
 	}
 	return 0;
@@ -327,9 +329,10 @@ static int merge_all(struct merge *merge, bool base)
 	int status = map_texts(merge);
 
 	if (status == 0 && base)
-		status = keep(&merge->base.key, pprof_intern(merge->into, "pprof::base", 11));
+		status = keep(&merge->base.key,
+			      rpcprof_pprof_intern(merge->into, "pprof::base", 11));
 	if (status == 0 && base)
-		status = keep(&merge->base.str, pprof_intern(merge->into, "true", 4));
+		status = keep(&merge->base.str, rpcprof_pprof_intern(merge->into, "true", 4));
 	if (status == 0)
 		status = merge_info(merge);
 	if (status == 0)
@@ -343,8 +346,8 @@ static int merge_all(struct merge *merge, bool base)
 	return status;
 }
 
-int pprof_merge(struct rpcprof_pprof *into, const struct rpcprof_pprof *from, bool base,
-                struct pprof_error *error)
+int rpcprof_pprof_merge(struct rpcprof_pprof *into, const struct rpcprof_pprof *from, bool base,
+			struct pprof_error *error)
 {
 	struct merge merge = { .into = into, .from = from, .error = error };
 	int status = -ENOMEM;
@@ -365,7 +368,7 @@ int pprof_merge(struct rpcprof_pprof *into, const struct rpcprof_pprof *from, bo
 	return status;
 }
 
-void pprof_drop_zero_samples(struct rpcprof_pprof *model)
+void rpcprof_pprof_drop_zero_samples(struct rpcprof_pprof *model)
 {
 	size_t kept = 0, types = model->types_count;
 
@@ -378,7 +381,7 @@ void pprof_drop_zero_samples(struct rpcprof_pprof *model)
 			continue;
 		model->samples[kept] = model->samples[i];
 		memmove(model->values + kept * types, model->values + i * types,
-		        types * sizeof(*model->values));
+			types * sizeof(*model->values));
 		kept++;
 	}
 	model->samples_count = kept;

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-int pprof_reserve(struct rpcprof_pprof *model, void *array, size_t count, size_t *room,
-                  size_t more, size_t bytes)
+int rpcprof_pprof_reserve(struct rpcprof_pprof *model, void *array, size_t count, size_t *room,
+			  size_t more, size_t bytes)
 {
 	size_t wanted = *room < 16 ? 16 : *room;
 	void *memory;
@@ -30,14 +30,14 @@ int pprof_reserve(struct rpcprof_pprof *model, void *array, size_t count, size_t
 	return 0;
 }
 
-struct rpcprof_pprof *pprof_model_open(size_t memory_limit)
+struct rpcprof_pprof *rpcprof_pprof_model_open(size_t memory_limit)
 {
 	struct rpcprof_pprof *model = calloc(1, sizeof(*model));
 
 	if (model == NULL)
 		return NULL;
 	model->memory_limit = memory_limit;
-	if (pprof_intern(model, "", 0) != 0) {
+	if (rpcprof_pprof_intern(model, "", 0) != 0) {
 		rpcprof_pprof_close(model);
 		return NULL;
 	}
@@ -77,27 +77,26 @@ static bool text_equal(const void *array, size_t index, const void *key)
 {
 	const struct rpcprof_pprof *model = array;
 	const struct text_key *wanted = key;
-	const char *text = pprof_text(model, (uint32_t)index);
+	const char *text = rpcprof_pprof_text(model, (uint32_t)index);
 
 	return strncmp(text, wanted->text, wanted->length) == 0 && text[wanted->length] == '\0';
 }
 
-static int64_t add_text(struct rpcprof_pprof *model, const char *text, size_t length,
-                        uint32_t hash)
+static int64_t add_text(struct rpcprof_pprof *model, const char *text, size_t length, uint32_t hash)
 {
 	int status = PPROF_RESERVE(model, texts, 1);
 
 	if (status == 0)
 		status = PPROF_RESERVE(model, text_bytes, length + 1);
 	if (status == 0)
-		status = pprof_index_reserve(model, &model->text_index);
+		status = rpcprof_pprof_index_reserve(model, &model->text_index);
 	if (status != 0)
 		return status;
 	model->texts[model->texts_count++] = model->text_bytes_count;
 	memcpy(model->text_bytes + model->text_bytes_count, text, length);
 	model->text_bytes_count += length;
 	model->text_bytes[model->text_bytes_count++] = '\0';
-	pprof_index_put(&model->text_index, hash, (uint32_t)model->texts_count);
+	rpcprof_pprof_index_put(&model->text_index, hash, (uint32_t)model->texts_count);
 	return (int64_t)model->texts_count - 1;
 }
 
@@ -108,20 +107,20 @@ static int64_t intern_repaired(struct rpcprof_pprof *model, const char *text, si
 
 	if (valid == NULL)
 		return -ENOMEM;
-	id = pprof_intern(model, valid, pprof_utf8_repair(valid, text, length));
+	id = rpcprof_pprof_intern(model, valid, rpcprof_pprof_utf8_repair(valid, text, length));
 	free(valid);
 	return id;
 }
 
-int64_t pprof_intern(struct rpcprof_pprof *model, const char *text, size_t length)
+int64_t rpcprof_pprof_intern(struct rpcprof_pprof *model, const char *text, size_t length)
 {
 	struct text_key key = { text, strnlen(text, length) };
-	uint32_t hash = (uint32_t)pprof_hash(text, key.length, 0);
-	uint32_t id = pprof_index_find(&model->text_index, model, hash, text_equal, &key);
+	uint32_t hash = (uint32_t)rpcprof_pprof_hash(text, key.length, 0);
+	uint32_t id = rpcprof_pprof_index_find(&model->text_index, model, hash, text_equal, &key);
 
 	if (id != 0)
 		return id - 1;
-	if (!pprof_utf8_valid(text, key.length))
+	if (!rpcprof_pprof_utf8_valid(text, key.length))
 		return intern_repaired(model, text, key.length);
 	return add_text(model, text, key.length, hash);
 }
@@ -135,24 +134,25 @@ static bool function_equal(const void *array, size_t index, const void *key)
 	       a->start_line == b->start_line;
 }
 
-int64_t pprof_intern_function(struct rpcprof_pprof *model, const struct pprof_function *function)
+int64_t rpcprof_pprof_intern_function(struct rpcprof_pprof *model,
+				      const struct pprof_function *function)
 {
 	uint64_t words[4] = { function->name, function->system_name, function->file,
-		              (uint64_t)function->start_line };
-	uint32_t hash = (uint32_t)pprof_hash(words, sizeof(words), 0);
-	uint32_t id = pprof_index_find(&model->function_index, model, hash, function_equal,
-	                               function);
+			      (uint64_t)function->start_line };
+	uint32_t hash = (uint32_t)rpcprof_pprof_hash(words, sizeof(words), 0);
+	uint32_t id = rpcprof_pprof_index_find(&model->function_index, model, hash, function_equal,
+					       function);
 	int status;
 
 	if (id != 0)
 		return id;
 	status = PPROF_RESERVE(model, functions, 1);
 	if (status == 0)
-		status = pprof_index_reserve(model, &model->function_index);
+		status = rpcprof_pprof_index_reserve(model, &model->function_index);
 	if (status != 0)
 		return status;
 	model->functions[model->functions_count++] = *function;
-	pprof_index_put(&model->function_index, hash, (uint32_t)model->functions_count);
+	rpcprof_pprof_index_put(&model->function_index, hash, (uint32_t)model->functions_count);
 	return (int64_t)model->functions_count;
 }
 
@@ -176,24 +176,25 @@ static bool mapping_equal(const void *array, size_t index, const void *key)
 	       mapping_object(a) == mapping_object(b);
 }
 
-int64_t pprof_intern_mapping(struct rpcprof_pprof *model, const struct pprof_mapping *mapping)
+int64_t rpcprof_pprof_intern_mapping(struct rpcprof_pprof *model,
+				     const struct pprof_mapping *mapping)
 {
 	uint64_t words[3] = { mapping_pages(mapping), mapping->file_offset,
-		              mapping_object(mapping) };
-	uint32_t hash = (uint32_t)pprof_hash(words, sizeof(words), 0);
-	uint32_t id = pprof_index_find(&model->mapping_index, model, hash, mapping_equal,
-	                               mapping);
+			      mapping_object(mapping) };
+	uint32_t hash = (uint32_t)rpcprof_pprof_hash(words, sizeof(words), 0);
+	uint32_t id = rpcprof_pprof_index_find(&model->mapping_index, model, hash, mapping_equal,
+					       mapping);
 	int status;
 
 	if (id != 0)
 		return id;
 	status = PPROF_RESERVE(model, mappings, 1);
 	if (status == 0)
-		status = pprof_index_reserve(model, &model->mapping_index);
+		status = rpcprof_pprof_index_reserve(model, &model->mapping_index);
 	if (status != 0)
 		return status;
 	model->mappings[model->mappings_count++] = *mapping;
-	pprof_index_put(&model->mapping_index, hash, (uint32_t)model->mappings_count);
+	rpcprof_pprof_index_put(&model->mapping_index, hash, (uint32_t)model->mappings_count);
 	return (int64_t)model->mappings_count;
 }
 
@@ -220,27 +221,28 @@ static bool location_equal(const void *array, size_t index, const void *key)
 	return true;
 }
 
-static uint32_t location_hash(const struct pprof_location *location,
-                              const struct pprof_line *lines)
+static uint32_t location_hash(const struct pprof_location *location, const struct pprof_line *lines)
 {
 	uint64_t words[3] = { location->address, location->mapping, location->is_folded };
-	uint64_t hash = pprof_hash(words, sizeof(words), 0);
+	uint64_t hash = rpcprof_pprof_hash(words, sizeof(words), 0);
 
 	for (uint32_t i = 0; i < location->line_count; i++) {
 		words[0] = lines[i].function;
 		words[1] = (uint64_t)lines[i].line;
 		words[2] = (uint64_t)lines[i].column;
-		hash = pprof_hash(words, sizeof(words), hash);
+		hash = rpcprof_pprof_hash(words, sizeof(words), hash);
 	}
 	return (uint32_t)hash;
 }
 
-int64_t pprof_intern_location(struct rpcprof_pprof *model, const struct pprof_location *location,
-                              const struct pprof_line *lines)
+int64_t rpcprof_pprof_intern_location(struct rpcprof_pprof *model,
+				      const struct pprof_location *location,
+				      const struct pprof_line *lines)
 {
 	struct location_key key = { location, lines };
 	uint32_t hash = location_hash(location, lines);
-	uint32_t id = pprof_index_find(&model->location_index, model, hash, location_equal, &key);
+	uint32_t id =
+		rpcprof_pprof_index_find(&model->location_index, model, hash, location_equal, &key);
 	struct pprof_location *added;
 	int status;
 
@@ -250,7 +252,7 @@ int64_t pprof_intern_location(struct rpcprof_pprof *model, const struct pprof_lo
 	if (status == 0)
 		status = PPROF_RESERVE(model, lines, location->line_count);
 	if (status == 0)
-		status = pprof_index_reserve(model, &model->location_index);
+		status = rpcprof_pprof_index_reserve(model, &model->location_index);
 	if (status != 0)
 		return status;
 	added = &model->locations[model->locations_count++];
@@ -258,6 +260,6 @@ int64_t pprof_intern_location(struct rpcprof_pprof *model, const struct pprof_lo
 	added->lines = model->lines_count;
 	for (uint32_t i = 0; i < location->line_count; i++)
 		model->lines[model->lines_count++] = lines[i];
-	pprof_index_put(&model->location_index, hash, (uint32_t)model->locations_count);
+	rpcprof_pprof_index_put(&model->location_index, hash, (uint32_t)model->locations_count);
 	return (int64_t)model->locations_count;
 }

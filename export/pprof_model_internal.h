@@ -20,7 +20,7 @@ struct pprof_index {
 	struct pprof_bucket {
 		uint32_t hash;
 		uint32_t id; /* index + 1, 0 = free */
-	} *buckets;
+	} * buckets;
 	size_t mask; /* buckets - 1; 0 with buckets NULL */
 	size_t used;
 };
@@ -70,8 +70,8 @@ struct pprof_sample {
 	/* values: model->values[sample * type_count] and on */
 };
 
-#define PPROF_ARRAY(type, name)                                                                \
-	struct type *name;                                                                     \
+#define PPROF_ARRAY(type, name) \
+	struct type *name;      \
 	size_t name##_count, name##_room
 
 struct rpcprof_pprof {
@@ -100,56 +100,59 @@ struct rpcprof_pprof {
 	uint32_t default_type, drop_frames, keep_frames, doc_url;
 };
 
-static inline const char *pprof_text(const struct rpcprof_pprof *model, uint32_t id)
+static inline const char *rpcprof_pprof_text(const struct rpcprof_pprof *model, uint32_t id)
 {
 	return model->text_bytes + model->texts[id];
 }
 
-static inline const int64_t *pprof_values(const struct rpcprof_pprof *model, size_t sample)
+static inline const int64_t *rpcprof_pprof_values(const struct rpcprof_pprof *model, size_t sample)
 {
 	return model->values + sample * model->types_count;
 }
 
-static inline const struct pprof_function *pprof_line_function(const struct rpcprof_pprof *model,
-                                                               const struct pprof_line *line)
+static inline const struct pprof_function *
+rpcprof_pprof_line_function(const struct rpcprof_pprof *model, const struct pprof_line *line)
 {
 	return &model->functions[line->function - 1];
 }
 
 /* An empty model: string 0 only. NULL if memory cannot be had. */
-struct rpcprof_pprof *pprof_model_open(size_t memory_limit);
+struct rpcprof_pprof *rpcprof_pprof_model_open(size_t memory_limit);
 
 /* Makes room for `more` elements of `bytes` each. 0, -ENOMEM, or -EFBIG past the limit. */
-int pprof_reserve(struct rpcprof_pprof *model, void *array, size_t count, size_t *room,
-                  size_t more, size_t bytes);
-#define PPROF_RESERVE(model, name, more)                                                       \
-	pprof_reserve((model), &(model)->name, (model)->name##_count, &(model)->name##_room,   \
-	              (more), sizeof(*(model)->name))
+int rpcprof_pprof_reserve(struct rpcprof_pprof *model, void *array, size_t count, size_t *room,
+			  size_t more, size_t bytes);
+#define PPROF_RESERVE(model, name, more)                                      \
+	rpcprof_pprof_reserve((model), &(model)->name, (model)->name##_count, \
+			      &(model)->name##_room, (more), sizeof(*(model)->name))
 
 /* The id of a string of `length` bytes, which end before any NUL; made valid UTF-8. Or -errno. */
-int64_t pprof_intern(struct rpcprof_pprof *model, const char *text, size_t length);
+int64_t rpcprof_pprof_intern(struct rpcprof_pprof *model, const char *text, size_t length);
 
 /* The id of an equal function, location or mapping, made on first use. Or -errno. */
-int64_t pprof_intern_function(struct rpcprof_pprof *model, const struct pprof_function *function);
-int64_t pprof_intern_location(struct rpcprof_pprof *model, const struct pprof_location *location,
-                              const struct pprof_line *lines);
-int64_t pprof_intern_mapping(struct rpcprof_pprof *model, const struct pprof_mapping *mapping);
+int64_t rpcprof_pprof_intern_function(struct rpcprof_pprof *model,
+				      const struct pprof_function *function);
+int64_t rpcprof_pprof_intern_location(struct rpcprof_pprof *model,
+				      const struct pprof_location *location,
+				      const struct pprof_line *lines);
+int64_t rpcprof_pprof_intern_mapping(struct rpcprof_pprof *model,
+				     const struct pprof_mapping *mapping);
 
 /* Whether all of the text is valid UTF-8 without NUL. */
-bool pprof_utf8_valid(const char *text, size_t length);
+bool rpcprof_pprof_utf8_valid(const char *text, size_t length);
 /* The length of the character at text, or 0 if it is not valid UTF-8. length > 0. */
-size_t pprof_utf8_next(const char *text, size_t length);
+size_t rpcprof_pprof_utf8_next(const char *text, size_t length);
 /* Copies with U+FFFD for what is not valid: at most 3 * length bytes. Returns how many. */
-size_t pprof_utf8_repair(char *out, const char *text, size_t length);
+size_t rpcprof_pprof_utf8_repair(char *out, const char *text, size_t length);
 
 /* Bytes that mix differently in each process, so that no file can be made to collide. */
-uint64_t pprof_hash(const void *data, size_t bytes, uint64_t seed);
+uint64_t rpcprof_pprof_hash(const void *data, size_t bytes, uint64_t seed);
 /* The id (index + 1) of key, or 0. */
-uint32_t pprof_index_find(const struct pprof_index *index, const void *array, uint32_t hash,
-                          pprof_equal_fn *equal, const void *key);
+uint32_t rpcprof_pprof_index_find(const struct pprof_index *index, const void *array, uint32_t hash,
+				  pprof_equal_fn *equal, const void *key);
 /* Room for one more. 0 or -ENOMEM or -EFBIG. */
-int pprof_index_reserve(struct rpcprof_pprof *model, struct pprof_index *index);
+int rpcprof_pprof_index_reserve(struct rpcprof_pprof *model, struct pprof_index *index);
 /* Enters an id that find() did not find; after a reserve. */
-void pprof_index_put(struct pprof_index *index, uint32_t hash, uint32_t id);
+void rpcprof_pprof_index_put(struct pprof_index *index, uint32_t hash, uint32_t id);
 
 #endif

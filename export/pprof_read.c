@@ -34,8 +34,8 @@ enum wire_type { VARINT = 0, FIXED64 = 1, BYTES = 2, FIXED32 = 5 };
 struct field {
 	uint64_t number;
 	uint32_t wire;
-	size_t begin, end;  /* with its tag */
-	size_t payload;     /* of BYTES: the first after the length */
+	size_t begin, end; /* with its tag */
+	size_t payload;    /* of BYTES: the first after the length */
 };
 
 /* Ids of the file, any 64-bit numbers, to ids of the model. */
@@ -60,8 +60,8 @@ struct reader {
 	struct pprof_error *error;
 };
 
-__attribute__((format(printf, 2, 3)))
-static int fail(struct reader *reader, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static int fail(struct reader *reader, const char *format,
+						      ...)
 {
 	va_list arguments;
 
@@ -126,9 +126,10 @@ static int read_length(struct reader *reader, struct field *field, size_t at)
 		return fail(reader, "not a profile: wire type %" PRIu32, field->wire);
 	}
 	if (length > reader->length - at)
-		return fail(reader, "truncated, or not a profile: field %" PRIu64 " of %" PRIu64
-		                    " bytes, %zu left", field->number, length,
-		            reader->length - at);
+		return fail(reader,
+			    "truncated, or not a profile: field %" PRIu64 " of %" PRIu64
+			    " bytes, %zu left",
+			    field->number, length, reader->length - at);
 	field->payload = at;
 	field->end = at + (size_t)length;
 	return 0;
@@ -149,16 +150,16 @@ static int read_field(struct reader *reader, struct field *field)
 		return fail(reader, "not a profile: field number 0");
 	if (field->number <= STRING_TABLE && field->wire != BYTES)
 		return fail(reader, "not a profile: field %" PRIu64 " has wire type %" PRIu32,
-		            field->number, field->wire);
+			    field->number, field->wire);
 	return read_length(reader, field, at);
 }
 
 static void *unpack(struct reader *reader, const ProtobufCMessageDescriptor *type, size_t begin,
-                    size_t end)
+		    size_t end)
 {
 	reader->message_memory = 0;
 	return protobuf_c_message_unpack(type, &reader->allocator, end - begin,
-	                                 reader->bytes + begin);
+					 reader->bytes + begin);
 }
 
 static int bad_message(struct reader *reader, const char *what)
@@ -171,7 +172,7 @@ static int get_text(struct reader *reader, int64_t index, uint32_t *id)
 {
 	if (index < 0 || (uint64_t)index >= reader->texts_count)
 		return fail(reader, "string %" PRId64 " of a table of %zu", index,
-		            reader->texts_count);
+			    reader->texts_count);
 	*id = reader->texts[index];
 	return 0;
 }
@@ -186,8 +187,9 @@ static uint32_t find_id(const struct id_map *map, uint64_t raw)
 	uint32_t at = raw - 1 < map->count && map->raw[raw - 1] == raw ? (uint32_t)raw : 0;
 
 	if (at == 0) /* not the usual 1..n in order */
-		at = pprof_index_find(&map->index, map->raw,
-		                      (uint32_t)pprof_hash(&raw, sizeof(raw), 0), raw_equal, &raw);
+		at = rpcprof_pprof_index_find(&map->index, map->raw,
+					      (uint32_t)rpcprof_pprof_hash(&raw, sizeof(raw), 0),
+					      raw_equal, &raw);
 	return at == 0 ? 0 : map->ids[at - 1];
 }
 
@@ -209,35 +211,36 @@ static int add_id(struct reader *reader, struct id_map *map, uint64_t raw, int64
 		return (int)id;
 	if (raw == 0 || find_id(map, raw) != 0)
 		return fail(reader, "%s id %" PRIu64 " %s", map->what, raw,
-		            raw == 0 ? "is not allowed" : "appears twice");
-	status = pprof_reserve(model, &map->raw, map->count, &map->raw_room, 1, sizeof(*map->raw));
+			    raw == 0 ? "is not allowed" : "appears twice");
+	status = rpcprof_pprof_reserve(model, &map->raw, map->count, &map->raw_room, 1,
+				       sizeof(*map->raw));
 	if (status == 0)
-		status = pprof_reserve(model, &map->ids, map->count, &map->ids_room, 1,
-		                       sizeof(*map->ids));
+		status = rpcprof_pprof_reserve(model, &map->ids, map->count, &map->ids_room, 1,
+					       sizeof(*map->ids));
 	if (status == 0)
-		status = pprof_index_reserve(model, &map->index);
+		status = rpcprof_pprof_index_reserve(model, &map->index);
 	if (status != 0)
 		return status;
 	map->raw[map->count] = raw;
 	map->ids[map->count++] = (uint32_t)id;
-	pprof_index_put(&map->index, (uint32_t)pprof_hash(&raw, sizeof(raw), 0),
-	                (uint32_t)map->count);
+	rpcprof_pprof_index_put(&map->index, (uint32_t)rpcprof_pprof_hash(&raw, sizeof(raw), 0),
+				(uint32_t)map->count);
 	return 0;
 }
 
 static int read_text(struct reader *reader, const struct field *field)
 {
 	size_t length = field->end - field->payload;
-	int64_t id = pprof_intern(reader->model, (const char *)reader->bytes + field->payload,
-	                          length);
+	int64_t id = rpcprof_pprof_intern(reader->model,
+					  (const char *)reader->bytes + field->payload, length);
 	int status;
 
 	if (id < 0)
 		return (int)id;
 	if (reader->texts_count == 0 && length != 0)
 		return fail(reader, "string 0 is not \"\"");
-	status = pprof_reserve(reader->model, &reader->texts, reader->texts_count,
-	                       &reader->texts_room, 1, sizeof(*reader->texts));
+	status = rpcprof_pprof_reserve(reader->model, &reader->texts, reader->texts_count,
+				       &reader->texts_room, 1, sizeof(*reader->texts));
 	if (status == 0)
 		reader->texts[reader->texts_count++] = (uint32_t)id;
 	return status;
@@ -252,9 +255,15 @@ static int read_mapping(struct reader *reader, const struct field *field)
 
 	if (from == NULL)
 		return bad_message(reader, "mapping");
-	to = (struct pprof_mapping){ from->memory_start, from->memory_limit, from->file_offset, 0,
-		                     0, from->has_functions, from->has_filenames,
-		                     from->has_line_numbers, from->has_inline_frames };
+	to = (struct pprof_mapping){ from->memory_start,
+				     from->memory_limit,
+				     from->file_offset,
+				     0,
+				     0,
+				     from->has_functions,
+				     from->has_filenames,
+				     from->has_line_numbers,
+				     from->has_inline_frames };
 	status = get_text(reader, from->filename, &to.file);
 	if (status == 0)
 		status = get_text(reader, from->build_id, &to.build_id);
@@ -263,7 +272,7 @@ static int read_mapping(struct reader *reader, const struct field *field)
 	if (status == 0) { /* not interned: equal ones may have been loaded at two addresses */
 		reader->model->mappings[reader->model->mappings_count++] = to;
 		status = add_id(reader, &reader->mappings, from->id,
-		                (int64_t)reader->model->mappings_count);
+				(int64_t)reader->model->mappings_count);
 	}
 	protobuf_c_message_free_unpacked(&from->base, &reader->allocator);
 	return status;
@@ -286,16 +295,17 @@ static int read_function(struct reader *reader, const struct field *field)
 		status = get_text(reader, from->filename, &to.file);
 	if (status == 0)
 		status = add_id(reader, &reader->functions, from->id,
-		                pprof_intern_function(reader->model, &to));
+				rpcprof_pprof_intern_function(reader->model, &to));
 	protobuf_c_message_free_unpacked(&from->base, &reader->allocator);
 	return status;
 }
 
 static int convert_location(struct reader *reader, const Perftools__Profiles__Location *from,
-                            struct pprof_line *lines)
+			    struct pprof_line *lines)
 {
-	struct pprof_location to = { .address = from->address, .is_folded = from->is_folded,
-		                     .line_count = (uint32_t)from->n_line };
+	struct pprof_location to = { .address = from->address,
+				     .is_folded = from->is_folded,
+				     .line_count = (uint32_t)from->n_line };
 	int status = 0;
 
 	if (from->mapping_id != 0)
@@ -304,12 +314,12 @@ static int convert_location(struct reader *reader, const Perftools__Profiles__Lo
 		lines[i].line = from->line[i]->line;
 		lines[i].column = from->line[i]->column;
 		status = get_id(reader, &reader->functions, from->line[i]->function_id,
-		                &lines[i].function);
+				&lines[i].function);
 	}
 	if (status != 0)
 		return status;
 	return add_id(reader, &reader->locations, from->id,
-	              pprof_intern_location(reader->model, &to, lines));
+		      rpcprof_pprof_intern_location(reader->model, &to, lines));
 }
 
 static int read_location(struct reader *reader, const struct field *field)
@@ -330,7 +340,7 @@ static int read_location(struct reader *reader, const struct field *field)
 }
 
 static int read_value_type(struct reader *reader, const Perftools__Profiles__ValueType *from,
-                           struct pprof_value_type *to)
+			   struct pprof_value_type *to)
 {
 	int status = get_text(reader, from->type, &to->type);
 
@@ -378,7 +388,7 @@ static int convert_sample(struct reader *reader, const Perftools__Profiles__Samp
 
 	if (from->n_value != model->types_count)
 		return fail(reader, "a sample of %zu values in a profile of %zu types",
-		            from->n_value, model->types_count);
+			    from->n_value, model->types_count);
 	status = PPROF_RESERVE(model, samples, 1);
 	if (status == 0)
 		status = PPROF_RESERVE(model, frames, from->n_location_id);
@@ -390,7 +400,7 @@ static int convert_sample(struct reader *reader, const Perftools__Profiles__Samp
 		return status;
 	to = &model->samples[model->samples_count++];
 	*to = (struct pprof_sample){ model->frames_count, model->labels_count,
-		                     (uint32_t)from->n_location_id, (uint32_t)from->n_label };
+				     (uint32_t)from->n_location_id, (uint32_t)from->n_label };
 	for (size_t i = 0; i < from->n_value; i++)
 		model->values[model->values_count++] = from->value[i];
 	for (size_t i = 0; status == 0 && i < from->n_location_id; i++) {
@@ -404,8 +414,8 @@ static int convert_sample(struct reader *reader, const Perftools__Profiles__Samp
 
 static int read_sample(struct reader *reader, const struct field *field)
 {
-	Perftools__Profiles__Sample *from = unpack(
-		reader, &perftools__profiles__sample__descriptor, field->payload, field->end);
+	Perftools__Profiles__Sample *from = unpack(reader, &perftools__profiles__sample__descriptor,
+						   field->payload, field->end);
 	int status;
 
 	if (from == NULL)
@@ -417,7 +427,7 @@ static int read_sample(struct reader *reader, const struct field *field)
 
 /* A field that is not a message of its own, unpacked as a profile with nothing else in it. */
 static int convert_scalar(struct reader *reader, const Perftools__Profiles__Profile *from,
-                          uint64_t number)
+			  uint64_t number)
 {
 	struct rpcprof_pprof *model = reader->model;
 	int status;
@@ -435,8 +445,8 @@ static int convert_scalar(struct reader *reader, const Perftools__Profiles__Prof
 		return 0;
 	case 11:
 		return from->period_type == NULL
-		               ? 0
-		               : read_value_type(reader, from->period_type, &model->period_type);
+			       ? 0
+			       : read_value_type(reader, from->period_type, &model->period_type);
 	case 12:
 		model->period = from->period;
 		return 0;
@@ -444,7 +454,7 @@ static int convert_scalar(struct reader *reader, const Perftools__Profiles__Prof
 		status = PPROF_RESERVE(model, comments, from->n_comment);
 		for (size_t i = 0; status == 0 && i < from->n_comment; i++)
 			status = get_text(reader, from->comment[i],
-			                  &model->comments[model->comments_count++]);
+					  &model->comments[model->comments_count++]);
 		return status;
 	case 14:
 		return get_text(reader, from->default_sample_type, &model->default_type);
@@ -455,8 +465,8 @@ static int convert_scalar(struct reader *reader, const Perftools__Profiles__Prof
 
 static int read_scalar(struct reader *reader, const struct field *field)
 {
-	Perftools__Profiles__Profile *from = unpack(
-		reader, &perftools__profiles__profile__descriptor, field->begin, field->end);
+	Perftools__Profiles__Profile *from =
+		unpack(reader, &perftools__profiles__profile__descriptor, field->begin, field->end);
 	int status;
 
 	if (from == NULL)
@@ -510,16 +520,19 @@ static void free_map(struct id_map *map)
 	free(map->index.buckets);
 }
 
-int pprof_decode(const uint8_t *bytes, size_t length, size_t memory_limit,
-                 struct rpcprof_pprof **out, struct pprof_error *error)
+int rpcprof_pprof_decode(const uint8_t *bytes, size_t length, size_t memory_limit,
+			 struct rpcprof_pprof **out, struct pprof_error *error)
 {
-	struct reader reader = { .bytes = bytes, .length = length, .error = error,
-		                 .mappings.what = "mapping", .functions.what = "function",
-		                 .locations.what = "location" };
+	struct reader reader = { .bytes = bytes,
+				 .length = length,
+				 .error = error,
+				 .mappings.what = "mapping",
+				 .functions.what = "function",
+				 .locations.what = "location" };
 	int status;
 
 	reader.allocator = (ProtobufCAllocator){ bounded_alloc, bounded_free, &reader };
-	reader.model = pprof_model_open(memory_limit);
+	reader.model = rpcprof_pprof_model_open(memory_limit);
 	if (reader.model == NULL)
 		return -ENOMEM;
 	status = read_all(&reader);

@@ -9,7 +9,7 @@ static bool is_continuation(unsigned char byte)
 }
 
 /* Source: RFC 3629 section 4. NUL counts as invalid: nothing here can carry it. */
-size_t pprof_utf8_next(const char *text, size_t length)
+size_t rpcprof_pprof_utf8_next(const char *text, size_t length)
 {
 	const unsigned char *s = (const unsigned char *)text;
 	unsigned char low = 0x80, high = 0xbf;
@@ -36,22 +36,22 @@ size_t pprof_utf8_next(const char *text, size_t length)
 	return need;
 }
 
-bool pprof_utf8_valid(const char *text, size_t length)
+bool rpcprof_pprof_utf8_valid(const char *text, size_t length)
 {
 	for (size_t i = 0, step; i < length; i += step) {
-		step = pprof_utf8_next(text + i, length - i);
+		step = rpcprof_pprof_utf8_next(text + i, length - i);
 		if (step == 0)
 			return false;
 	}
 	return true;
 }
 
-size_t pprof_utf8_repair(char *out, const char *text, size_t length)
+size_t rpcprof_pprof_utf8_repair(char *out, const char *text, size_t length)
 {
 	size_t used = 0, step;
 
 	for (size_t i = 0; i < length; i += step) {
-		step = pprof_utf8_next(text + i, length - i);
+		step = rpcprof_pprof_utf8_next(text + i, length - i);
 		if (step != 0) {
 			memcpy(out + used, text + i, step);
 			used += step;

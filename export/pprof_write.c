@@ -8,7 +8,7 @@
 /* Interns a NUL-terminated text, NULL as "", into *id. 0 or -errno. */
 static int set_text(struct rpcprof_pprof *pprof, uint32_t *id, const char *text)
 {
-	int64_t found = text == NULL ? 0 : pprof_intern(pprof, text, strlen(text));
+	int64_t found = text == NULL ? 0 : rpcprof_pprof_intern(pprof, text, strlen(text));
 
 	if (found < 0)
 		return (int)found;
@@ -17,7 +17,7 @@ static int set_text(struct rpcprof_pprof *pprof, uint32_t *id, const char *text)
 }
 
 static int set_type(struct rpcprof_pprof *pprof, struct pprof_value_type *out,
-                    const struct rpcprof_pprof_type *type)
+		    const struct rpcprof_pprof_type *type)
 {
 	int status = set_text(pprof, &out->type, type->type);
 
@@ -27,11 +27,13 @@ static int set_type(struct rpcprof_pprof *pprof, struct pprof_value_type *out,
 /* Readers warn without a mapping; with these four set they look for no symbols. */
 static int set_mapping(struct rpcprof_pprof *pprof, const char *file)
 {
-	struct pprof_mapping mapping = { .has_functions = true, .has_filenames = true,
-		                         .has_line_numbers = true, .has_inline_frames = true };
+	struct pprof_mapping mapping = { .has_functions = true,
+					 .has_filenames = true,
+					 .has_line_numbers = true,
+					 .has_inline_frames = true };
 	int status = set_text(pprof, &mapping.file, file);
 
-	return status != 0 ? status : (int)pprof_intern_mapping(pprof, &mapping);
+	return status != 0 ? status : (int)rpcprof_pprof_intern_mapping(pprof, &mapping);
 }
 
 static int set_info(struct rpcprof_pprof *pprof, const struct rpcprof_pprof_info *info)
@@ -44,7 +46,7 @@ static int set_info(struct rpcprof_pprof *pprof, const struct rpcprof_pprof_info
 		status = PPROF_RESERVE(pprof, comments, info->comment_count);
 	for (size_t i = 0; status == 0 && i < info->comment_count; i++)
 		status = set_text(pprof, &pprof->comments[pprof->comments_count++],
-		                  info->comments[i]);
+				  info->comments[i]);
 	if (status == 0)
 		status = set_type(pprof, &pprof->period_type, &info->period_type);
 	if (status == 0)
@@ -59,7 +61,7 @@ static int set_info(struct rpcprof_pprof *pprof, const struct rpcprof_pprof_info
 
 struct rpcprof_pprof *rpcprof_pprof_open(const struct rpcprof_pprof_info *info)
 {
-	struct rpcprof_pprof *pprof = pprof_model_open(0);
+	struct rpcprof_pprof *pprof = rpcprof_pprof_model_open(0);
 
 	if (pprof != NULL && set_info(pprof, info) < 0) {
 		rpcprof_pprof_close(pprof);
@@ -70,7 +72,7 @@ struct rpcprof_pprof *rpcprof_pprof_open(const struct rpcprof_pprof_info *info)
 
 int64_t rpcprof_pprof_string(struct rpcprof_pprof *pprof, const char *text)
 {
-	return pprof_intern(pprof, text, strlen(text));
+	return rpcprof_pprof_intern(pprof, text, strlen(text));
 }
 
 int64_t rpcprof_pprof_location(struct rpcprof_pprof *pprof, const char *name, const char *file)
@@ -85,16 +87,16 @@ int64_t rpcprof_pprof_location(struct rpcprof_pprof *pprof, const char *name, co
 	if (id == 0)
 		id = set_text(pprof, &function.file, file);
 	if (id == 0)
-		id = pprof_intern_function(pprof, &function);
+		id = rpcprof_pprof_intern_function(pprof, &function);
 	if (id < 0)
 		return id;
 	line.function = (uint32_t)id;
-	return pprof_intern_location(pprof, &location, &line);
+	return rpcprof_pprof_intern_location(pprof, &location, &line);
 }
 
 int rpcprof_pprof_add(struct rpcprof_pprof *pprof, const uint64_t *locations, size_t depth,
-                      const int64_t *values, const struct rpcprof_pprof_label *labels,
-                      size_t label_count)
+		      const int64_t *values, const struct rpcprof_pprof_label *labels,
+		      size_t label_count)
 {
 	struct pprof_sample *sample;
 
