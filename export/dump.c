@@ -26,7 +26,7 @@ static int64_t offset_ns(const struct dump *dump, uint64_t begin, uint64_t ticks
 
 /* Boundaries first, then their difference: so stages that touch in ticks touch in ns. */
 static void fill_stage(const struct dump *dump, struct dump_stage *stage,
-		       const struct rpcprof_timer_view *timer, uint64_t begin, uint64_t end)
+                       const struct rpcprof_timer_view *timer, uint64_t begin, uint64_t end)
 {
 	int64_t to = offset_ns(dump, begin, timer->end != 0 ? timer->end : end);
 
@@ -38,7 +38,7 @@ static void fill_stage(const struct dump *dump, struct dump_stage *stage,
 }
 
 static void fill_stages(struct dump *dump, struct dump_call *call, const struct rpcprof_view *view,
-			uint64_t end)
+                        uint64_t end)
 {
 	uint64_t begin = rpcprof_view_begin(view);
 	struct rpcprof_timer_view timer;
@@ -56,8 +56,7 @@ static void fill_stages(struct dump *dump, struct dump_call *call, const struct 
 		call->folds[call->fold_count++] = (struct dump_fold){
 			rpcprof_tag_name(fold.tag, NULL), fold.count,
 			rpcprof_clock_elapsed_ns(&dump->map, begin, begin + fold.total_ticks),
-			rpcprof_clock_elapsed_ns(&dump->map, begin, begin + fold.longest_ticks)
-		};
+			rpcprof_clock_elapsed_ns(&dump->map, begin, begin + fold.longest_ticks)};
 	}
 }
 
@@ -90,7 +89,7 @@ static int write_view(struct dump *dump, const struct rpcprof_view *view, bool i
 {
 	uint64_t begin = rpcprof_view_begin(view);
 	uint64_t end = in_flight ? rpcprof_clock_now() : rpcprof_view_end(view);
-	struct dump_call call = { .id = view->id, .in_flight = in_flight };
+	struct dump_call call = {.id = view->id, .in_flight = in_flight};
 	uint32_t open = in_flight ? rpcprof_view_open_stage(view) : 0;
 
 	call.side = rpcprof_tag_name(rpcprof_view_side(view), NULL);
@@ -118,13 +117,13 @@ static const char *clock_name(enum rpcprof_clock_kind kind)
 {
 	return kind == RPCPROF_CLOCK_RAW         ? "raw"
 	       : kind == RPCPROF_CLOCK_MONOTONIC ? "monotonic"
-						 : "custom";
+	                                         : "custom";
 }
 
 static int write_header(struct dump *dump, const struct rpcprof_counters *counters)
 {
 	struct rpcprof_clock_info clock;
-	struct dump_header header = { .pid = getpid(), .program = program_invocation_short_name };
+	struct dump_header header = {.pid = getpid(), .program = program_invocation_short_name};
 	int status = rpcprof_clock_get_info(&clock);
 
 	if (status != 0)
@@ -153,7 +152,7 @@ static bool wants_colour(FILE *out, uint32_t colour)
 }
 
 static int read_options(struct rpcprof_dump_options *options,
-			const struct rpcprof_dump_options *given)
+                        const struct rpcprof_dump_options *given)
 {
 	if (given == NULL) {
 		options->calls = RPCPROF_DUMP_FINISHED;
@@ -186,9 +185,9 @@ static int write_calls(struct dump *dump, const struct rpcprof_dump_options *opt
 
 int64_t rpcprof_dump(FILE *out, const struct rpcprof_dump_options *given)
 {
-	struct rpcprof_dump_options options = { 0 };
+	struct rpcprof_dump_options options = {0};
 	struct rpcprof_counters before, after;
-	struct dump dump = { .writer.out = out };
+	struct dump dump = {.writer.out = out};
 	int status = read_options(&options, given);
 
 	if (status == 0)

@@ -108,7 +108,7 @@ json_t *rpcprof_dump_json_end(const struct dump_end *end);
  * -EINVAL with *error a sentence. */
 int rpcprof_dump_parse_header(const json_t *object, struct dump_header *header, const char **error);
 int rpcprof_dump_parse_call(const json_t *object, struct dump_call *call, struct dump_stage *stages,
-			    const char **error);
+                            const char **error);
 
 /* Prints a name with what could act on a terminal, or mislead, escaped. Returns its columns. */
 int rpcprof_dump_print_name(FILE *out, const char *name);

@@ -16,7 +16,7 @@ struct members {
 };
 
 static const char *get_text(struct members *members, const char *key, const char *otherwise,
-			    const char *error)
+                            const char *error)
 {
 	const json_t *value = json_object_get(members->object, key);
 
@@ -31,7 +31,7 @@ static const char *get_text(struct members *members, const char *key, const char
 
 /* A member that may be missing: `otherwise` then. */
 static int64_t get_number(struct members *members, const char *key, int64_t otherwise,
-			  const char *error)
+                          const char *error)
 {
 	const json_t *value = json_object_get(members->object, key);
 
@@ -62,16 +62,15 @@ static int finish(const struct members *members, const char **error)
 
 int rpcprof_dump_parse_header(const json_t *object, struct dump_header *header, const char **error)
 {
-	struct members members = { object, NULL };
-	struct members clock = { json_object_get(object, "clock"), NULL };
-	struct members counters = { json_object_get(object, "counters"), NULL };
+	struct members members = {object, NULL};
+	struct members clock = {json_object_get(object, "clock"), NULL};
+	struct members counters = {json_object_get(object, "counters"), NULL};
 	const char *format = get_text(&members, "format", "", "\"format\" is not a text");
 
-	*header = (struct dump_header){ 0 };
+	*header = (struct dump_header){0};
 	if (members.error == NULL && strcmp(format, DUMP_FORMAT_NAME) != 0)
 		members.error = "\"format\" is not \"" DUMP_FORMAT_NAME "\"";
-	if (members.error == NULL &&
-	    get_number(&members, "version", 0, NULL) != DUMP_FORMAT_VERSION)
+	if (members.error == NULL && get_number(&members, "version", 0, NULL) != DUMP_FORMAT_VERSION)
 		members.error = "of a version that this rpcprof does not read";
 	header->at_utc_ns = get_number(&members, "at_utc_ns", 0, "\"at_utc_ns\" is not a number");
 	header->pid = get_number(&members, "pid", 0, "\"pid\" is not a number");
@@ -130,7 +129,7 @@ static void parse_stage(struct members *members, struct dump_stage *stage)
 static void parse_stages(struct members *members, struct dump_call *call, struct dump_stage *stages)
 {
 	const json_t *array = json_object_get(members->object, "stages");
-	struct members stage = { NULL, NULL };
+	struct members stage = {NULL, NULL};
 
 	call->stages = stages;
 	if (members->error == NULL && array != NULL && !json_is_array(array))
@@ -152,7 +151,7 @@ static void parse_folds(struct members *members, struct dump_call *call)
 	const json_t *array = json_object_get(members->object, "folded");
 	const char *error = "a member of \"folded\" lacks \"tag\", \"count\", \"total_ns\" or "
 			    "\"longest_ns\"";
-	struct members fold = { NULL, NULL };
+	struct members fold = {NULL, NULL};
 
 	if (json_array_size(array) > RPCPROF_ACCUMULATORS && members->error == NULL)
 		members->error = "\"folded\" has too many members";
@@ -194,7 +193,7 @@ static void parse_ids(struct members *members, struct dump_call *call)
 {
 	const char *error = "\"metadata\", \"trace_id\" or \"span_id\" is not hex of its length";
 	int metadata = get_hex(get_text(members, "metadata", "", error), call->metadata,
-			       sizeof(call->metadata));
+	                       sizeof(call->metadata));
 	int trace = get_hex(get_text(members, "trace_id", "", error), call->trace_id, 16);
 	int span = get_hex(get_text(members, "span_id", "", error), call->span_id, 8);
 
@@ -221,12 +220,12 @@ static void parse_attributes(struct members *members, struct dump_call *call)
 }
 
 int rpcprof_dump_parse_call(const json_t *object, struct dump_call *call, struct dump_stage *stages,
-			    const char **error)
+                            const char **error)
 {
-	struct members members = { object, NULL };
+	struct members members = {object, NULL};
 	const char *state;
 
-	*call = (struct dump_call){ 0 };
+	*call = (struct dump_call){0};
 	if (!json_is_object(object))
 		members.error = "a call is not an object";
 	state = get_text(&members, "state", "finished", "\"state\" is not a text");
@@ -234,10 +233,10 @@ int rpcprof_dump_parse_call(const json_t *object, struct dump_call *call, struct
 	call->side = get_text(&members, "side", NULL, "a call without \"side\"");
 	call->begin_utc_ns = get_number(&members, "begin_utc_ns", 0, "\"begin_utc_ns\"");
 	call->date_error_ns = (uint64_t)get_number(&members, "date_error_ns", 0,
-						   "\"date_error_ns\" is not a number");
+	                                           "\"date_error_ns\" is not a number");
 	call->duration_ns = get_count(&members, call->in_flight ? "age_ns" : "duration_ns",
-				      call->in_flight ? "a call in flight without \"age_ns\""
-						      : "a call without \"duration_ns\"");
+	                              call->in_flight ? "a call in flight without \"age_ns\""
+	                                              : "a call without \"duration_ns\"");
 	parse_attributes(&members, call);
 	parse_ids(&members, call);
 	parse_labels(&members, call);

@@ -29,16 +29,16 @@ void rpcprof_dump_table_begin(struct dump_writer *writer, const struct dump_head
 	fputs("clock ", writer->out);
 	rpcprof_dump_print_name(writer->out, header->clock);
 	fprintf(writer->out, ": dates within %s, durations within %.3f ppm", error,
-		header->frequency_error_ppm);
+	        header->frequency_error_ppm);
 	if (header->steps != 0)
 		fprintf(writer->out, "; the wall clock was set %" PRIu64 " times", header->steps);
 	fprintf(writer->out,
-		"\n%" PRIu64 " calls recorded; no longer here: %" PRIu64
-		" displaced by newer ones, "
-		"%" PRIu64 " drained; never here: %" PRIu64 " discarded, %" PRIu64
-		" for want of room\n\n",
-		header->recorded, header->displaced, header->drained, header->discarded,
-		header->dropped);
+	        "\n%" PRIu64 " calls recorded; no longer here: %" PRIu64
+	        " displaced by newer ones, "
+	        "%" PRIu64 " drained; never here: %" PRIu64 " discarded, %" PRIu64
+	        " for want of room\n\n",
+	        header->recorded, header->displaced, header->drained, header->discarded,
+	        header->dropped);
 }
 
 static void print_status(struct dump_writer *writer, const struct dump_call *call)
@@ -73,7 +73,7 @@ static void print_attributes(struct dump_writer *writer, const struct dump_call 
 {
 	if (call->has_connection)
 		fprintf(writer->out, "  conn %" PRIu64 " stream %" PRIu32, call->connection,
-			call->stream);
+		        call->stream);
 	else if (call->metadata_bytes != 0)
 		print_bytes(writer->out, "metadata", call->metadata, call->metadata_bytes);
 	if (call->has_trace)
@@ -117,7 +117,7 @@ static int column(double ns, uint64_t whole_ns)
 
 /* When within the call the stage ran. */
 static void print_bar(struct dump_writer *writer, const struct dump_call *call,
-		      const struct dump_stage *stage)
+                      const struct dump_stage *stage)
 {
 	double begin_ns = (double)stage->offset_ns;
 	int begin = column(begin_ns, call->duration_ns);
@@ -132,7 +132,7 @@ static void print_bar(struct dump_writer *writer, const struct dump_call *call,
 	for (int i = 0; i < BAR_COLUMNS; i++)
 		fputc(i < begin || i >= end         ? ' '
 		      : stage->open && i == end - 1 ? '>'
-						    : '#',
+		                                    : '#',
 		      writer->out);
 	paint(writer, PLAIN);
 	fputc('|', writer->out);
@@ -162,14 +162,14 @@ static bool has_many_threads(const struct dump_call *call)
 }
 
 static void print_stage(struct dump_writer *writer, const struct dump_call *call,
-			const struct dump_stage *stage, bool with_thread)
+                        const struct dump_stage *stage, bool with_thread)
 {
 	char duration[DUMP_DURATION_CHARS];
 
 	rpcprof_dump_format_duration(duration, stage->duration_ns);
 	print_stage_name(writer->out, stage->depth, stage->tag);
 	fprintf(writer->out, "%12s  %5.1f %%", duration,
-		percent(stage->duration_ns, call->duration_ns));
+	        percent(stage->duration_ns, call->duration_ns));
 	print_bar(writer, call, stage);
 	if (with_thread)
 		fprintf(writer->out, "  thread %" PRIu32, stage->thread);
@@ -177,7 +177,7 @@ static void print_stage(struct dump_writer *writer, const struct dump_call *call
 }
 
 static void print_fold(struct dump_writer *writer, const struct dump_call *call,
-		       const struct dump_fold *fold)
+                       const struct dump_fold *fold)
 {
 	char total[DUMP_DURATION_CHARS], longest[DUMP_DURATION_CHARS];
 
@@ -185,7 +185,7 @@ static void print_fold(struct dump_writer *writer, const struct dump_call *call,
 	rpcprof_dump_format_duration(longest, fold->longest_ns);
 	print_stage_name(writer->out, 0, fold->tag);
 	fprintf(writer->out, "%12s  %5.1f %%  %" PRIu64 " more, folded; the longest %s\n", total,
-		percent(fold->total_ns, call->duration_ns), fold->count, longest);
+	        percent(fold->total_ns, call->duration_ns), fold->count, longest);
 }
 
 void rpcprof_dump_table_call(struct dump_writer *writer, const struct dump_call *call)
@@ -205,16 +205,16 @@ void rpcprof_dump_table_end(struct dump_writer *writer, const struct dump_end *e
 
 	if (end->calls == 0) {
 		fputs(writer->enabled
-			      ? "No calls to show: none that match have been recorded yet.\n"
-			      : "No calls to show: recording is switched off "
-				"(rpcprof_enable(true) switches it on).\n",
+		              ? "No calls to show: none that match have been recorded yet.\n"
+		              : "No calls to show: recording is switched off "
+		                "(rpcprof_enable(true) switches it on).\n",
 		      writer->out);
 	} else {
 		rpcprof_dump_format_duration(error, end->date_error_ns);
 		fprintf(writer->out, "\n%" PRIu64 " call%s, dates within %s\n", end->calls,
-			end->calls == 1 ? "" : "s", error);
+		        end->calls == 1 ? "" : "s", error);
 	}
 	if (end->torn != 0)
 		fprintf(writer->out, "%" PRIu64 " left out: overwritten while being looked at\n",
-			end->torn);
+		        end->torn);
 }

@@ -78,8 +78,7 @@ int rpcprof_dump_print_name(FILE *out, const char *name)
 		if (character == '\\')
 			columns += fprintf(out, "\\\\");
 		else if (is_active(character))
-			columns +=
-				fprintf(out, character < 0x80 ? "\\x%02x" : "\\u%04x", character);
+			columns += fprintf(out, character < 0x80 ? "\\x%02x" : "\\u%04x", character);
 		else if (fwrite(s, 1, step, out) == step)
 			columns++;
 	}

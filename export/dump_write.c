@@ -11,7 +11,7 @@ static int put(struct dump_writer *writer, json_t *object, bool embed)
 	if (object == NULL)
 		return -ENOMEM;
 	status = json_dumpf(object, writer->out,
-			    JSON_COMPACT | JSON_ENSURE_ASCII | (embed ? JSON_EMBED : 0));
+	                    JSON_COMPACT | JSON_ENSURE_ASCII | (embed ? JSON_EMBED : 0));
 	json_decref(object);
 	return status == 0 ? 0 : -EIO;
 }
@@ -72,7 +72,7 @@ int rpcprof_dump_write_call(struct dump_writer *writer, const struct dump_call *
 
 int rpcprof_dump_write_end(struct dump_writer *writer, uint64_t torn)
 {
-	struct dump_end end = { writer->calls, torn, writer->date_error_ns };
+	struct dump_end end = {writer->calls, torn, writer->date_error_ns};
 	int status = 0;
 
 	if (writer->format == RPCPROF_DUMP_TABLE) {

@@ -141,7 +141,7 @@ static int chunk_reserve_labels(struct chunk *chunk, size_t count)
 }
 
 static void fill_sample(const struct encoder *encoder, struct chunk *chunk, size_t at, size_t index,
-			size_t first_label)
+                        size_t first_label)
 {
 	const struct rpcprof_pprof *model = encoder->model;
 	const struct pprof_sample *from = &model->samples[index];
@@ -241,7 +241,7 @@ static int put_mappings(struct encoder *encoder)
 }
 
 static void fill_location(const struct rpcprof_pprof *model, size_t index, Location *to,
-			  Line *lines, Line **pointers)
+                          Line *lines, Line **pointers)
 {
 	const struct pprof_location *from = &model->locations[index];
 
@@ -345,9 +345,8 @@ static int put_rest(struct encoder *encoder)
 
 static int put_all(struct encoder *encoder)
 {
-	static int (*const parts[])(struct encoder *) = { put_types,     put_samples,
-							  put_mappings,  put_locations,
-							  put_functions, put_rest };
+	static int (*const parts[])(struct encoder *) = {put_types,     put_samples,   put_mappings,
+	                                                 put_locations, put_functions, put_rest};
 	int status = 0;
 
 	for (size_t i = 0; status == 0 && i < sizeof(parts) / sizeof(parts[0]); i++)
@@ -357,7 +356,7 @@ static int put_all(struct encoder *encoder)
 
 int rpcprof_pprof_encode(struct rpcprof_pprof *pprof, uint8_t **bytes, size_t *length)
 {
-	struct encoder encoder = { .model = pprof };
+	struct encoder encoder = {.model = pprof};
 	int status;
 
 	/* 15 + 16: the largest window, with gzip's header. Level 1 costs a third of the default

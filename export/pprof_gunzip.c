@@ -46,7 +46,7 @@ static int make_room(struct gunzip *gunzip)
 		char text[96];
 
 		snprintf(text, sizeof(text), "uncompresses to more than the limit of %zu bytes",
-			 gunzip->limit);
+		         gunzip->limit);
 		return fail(gunzip, -EFBIG, text);
 	}
 	larger = realloc(gunzip->out, room);
@@ -75,8 +75,8 @@ static int inflate_member(struct gunzip *gunzip)
 			return -ENOMEM;
 		if (status == Z_DATA_ERROR || status == Z_NEED_DICT)
 			return fail(gunzip, -EINVAL,
-				    gunzip->stream.msg != NULL ? gunzip->stream.msg
-							       : "damaged gzip data");
+			            gunzip->stream.msg != NULL ? gunzip->stream.msg
+			                                       : "damaged gzip data");
 		if (gunzip->stream.avail_in == 0 && gunzip->stream.avail_out != 0)
 			return fail(gunzip, -EINVAL, "truncated: the gzip data does not end");
 	}
@@ -102,9 +102,9 @@ static int inflate_all(struct gunzip *gunzip)
 }
 
 int rpcprof_pprof_gunzip(const uint8_t *bytes, size_t length, size_t limit, uint8_t **out,
-			 size_t *out_length_, struct pprof_error *error)
+                         size_t *out_length_, struct pprof_error *error)
 {
-	struct gunzip gunzip = { .in = bytes, .in_length = length, .limit = limit, .error = error };
+	struct gunzip gunzip = {.in = bytes, .in_length = length, .limit = limit, .error = error};
 	int status;
 
 	if (length > UINT32_MAX || limit > UINT32_MAX - 1) /* zlib counts in 32 bits */

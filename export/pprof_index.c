@@ -42,7 +42,7 @@ uint64_t rpcprof_pprof_hash(const void *data, size_t bytes, uint64_t seed)
 }
 
 uint32_t rpcprof_pprof_index_find(const struct pprof_index *index, const void *array, uint32_t hash,
-				  pprof_equal_fn *equal, const void *key)
+                                  pprof_equal_fn *equal, const void *key)
 {
 	const struct pprof_bucket *bucket;
 	size_t at;
@@ -71,7 +71,7 @@ void rpcprof_pprof_index_put(struct pprof_index *index, uint32_t hash, uint32_t 
 
 int rpcprof_pprof_index_reserve(struct rpcprof_pprof *model, struct pprof_index *index)
 {
-	struct pprof_index larger = { NULL, 0, 0 };
+	struct pprof_index larger = {NULL, 0, 0};
 	size_t old = index->buckets == NULL ? 0 : index->mask + 1;
 	size_t count = old == 0 ? 64 : old * 2;
 
@@ -89,7 +89,7 @@ int rpcprof_pprof_index_reserve(struct rpcprof_pprof *model, struct pprof_index 
 	for (size_t i = 0; i < old; i++)
 		if (index->buckets[i].id != 0)
 			rpcprof_pprof_index_put(&larger, index->buckets[i].hash,
-						index->buckets[i].id);
+			                        index->buckets[i].id);
 	free(index->buckets);
 	*index = larger;
 	model->memory += (count - old) * sizeof(*index->buckets);

@@ -42,7 +42,7 @@ static int map_texts(struct merge *merge)
 		const char *text = rpcprof_pprof_text(from, i);
 
 		status = keep(&merge->texts[i],
-			      rpcprof_pprof_intern(merge->into, text, strlen(text)));
+		              rpcprof_pprof_intern(merge->into, text, strlen(text)));
 	}
 	return status;
 }
@@ -57,7 +57,7 @@ static int map_mappings(struct merge *merge)
 		mapping.file = merge->texts[mapping.file];
 		mapping.build_id = merge->texts[mapping.build_id];
 		status = keep(&merge->mappings[i + 1],
-			      rpcprof_pprof_intern_mapping(merge->into, &mapping));
+		              rpcprof_pprof_intern_mapping(merge->into, &mapping));
 	}
 	return status;
 }
@@ -73,7 +73,7 @@ static int map_functions(struct merge *merge)
 		function.system_name = merge->texts[function.system_name];
 		function.file = merge->texts[function.file];
 		status = keep(&merge->functions[i + 1],
-			      rpcprof_pprof_intern_function(merge->into, &function));
+		              rpcprof_pprof_intern_function(merge->into, &function));
 	}
 	return status;
 }
@@ -91,11 +91,11 @@ static int map_location(struct merge *merge, size_t index, struct pprof_line *li
 		uint32_t mapping = merge->mappings[location.mapping];
 
 		location.address += merge->into->mappings[mapping - 1].start -
-				    from->mappings[location.mapping - 1].start;
+		                    from->mappings[location.mapping - 1].start;
 		location.mapping = mapping;
 	}
 	return keep(&merge->locations[index + 1],
-		    rpcprof_pprof_intern_location(merge->into, &location, lines));
+	            rpcprof_pprof_intern_location(merge->into, &location, lines));
 }
 
 static int map_locations(struct merge *merge)
@@ -150,7 +150,7 @@ static int merge_types(struct merge *merge)
 	for (size_t i = 0; i < from->types_count; i++)
 		if (!same_type(into->types[i], map_type(merge, from->types[i])))
 			return fail(merge, -EINVAL,
-				    "its sample types are not those of the first profile");
+			            "its sample types are not those of the first profile");
 	return 0;
 }
 
@@ -215,11 +215,11 @@ static int compare_labels(const void *left, const void *right)
 static uint32_t sample_hash(const struct rpcprof_pprof *model, const struct pprof_sample *sample)
 {
 	uint64_t hash = rpcprof_pprof_hash(model->frames + sample->frames,
-					   sample->depth * sizeof(*model->frames), 0);
+	                                   sample->depth * sizeof(*model->frames), 0);
 
 	for (uint32_t i = 0; i < sample->label_count; i++) {
 		const struct pprof_label *label = &model->labels[sample->labels + i];
-		uint64_t words[4] = { label->key, label->str, label->unit, (uint64_t)label->num };
+		uint64_t words[4] = {label->key, label->str, label->unit, (uint64_t)label->num};
 
 		hash = rpcprof_pprof_hash(words, sizeof(words), hash);
 	}
@@ -237,15 +237,14 @@ static bool sample_equal(const void *array, size_t index, const void *key)
 		if (model->frames[a->frames + i] != model->frames[b->frames + i])
 			return false;
 	for (uint32_t i = 0; i < a->label_count; i++)
-		if (compare_labels(&model->labels[a->labels + i], &model->labels[b->labels + i]) !=
-		    0)
+		if (compare_labels(&model->labels[a->labels + i], &model->labels[b->labels + i]) != 0)
 			return false;
 	return true;
 }
 
 /* Lays frames and labels of a sample at the end of into's arrays, beyond their counts. */
 static int place_sample(struct merge *merge, const struct pprof_sample *from,
-			struct pprof_sample *placed)
+                        struct pprof_sample *placed)
 {
 	struct rpcprof_pprof *into = merge->into;
 	uint32_t label_count = from->label_count + (merge->base.key != 0);
@@ -255,8 +254,8 @@ static int place_sample(struct merge *merge, const struct pprof_sample *from,
 		status = PPROF_RESERVE(into, labels, label_count);
 	if (status != 0)
 		return status;
-	*placed = (struct pprof_sample){ into->frames_count, into->labels_count, from->depth,
-					 label_count };
+	*placed = (struct pprof_sample){into->frames_count, into->labels_count, from->depth,
+	                                label_count};
 	for (uint32_t i = 0; i < from->depth; i++)
 		into->frames[into->frames_count + i] =
 			merge->locations[merge->from->frames[from->frames + i]];
@@ -318,7 +317,7 @@ static int merge_sample(struct merge *merge, size_t index)
 		int64_t *sum = &into->values[(size_t)(id - 1) * into->types_count + i];
 
 		if (merge->base.key != 0 ? __builtin_sub_overflow(*sum, values[i], sum)
-					 : __builtin_add_overflow(*sum, values[i], sum))
+		                         : __builtin_add_overflow(*sum, values[i], sum))
 			return fail(merge, -EOVERFLOW, "values add up to more than 63 bits");
 	}
 	return 0;
@@ -330,7 +329,7 @@ static int merge_all(struct merge *merge, bool base)
 
 	if (status == 0 && base)
 		status = keep(&merge->base.key,
-			      rpcprof_pprof_intern(merge->into, "pprof::base", 11));
+		              rpcprof_pprof_intern(merge->into, "pprof::base", 11));
 	if (status == 0 && base)
 		status = keep(&merge->base.str, rpcprof_pprof_intern(merge->into, "true", 4));
 	if (status == 0)
@@ -347,9 +346,9 @@ static int merge_all(struct merge *merge, bool base)
 }
 
 int rpcprof_pprof_merge(struct rpcprof_pprof *into, const struct rpcprof_pprof *from, bool base,
-			struct pprof_error *error)
+                        struct pprof_error *error)
 {
-	struct merge merge = { .into = into, .from = from, .error = error };
+	struct merge merge = {.into = into, .from = from, .error = error};
 	int status = -ENOMEM;
 
 	merge.texts = calloc(from->texts_count, sizeof(*merge.texts));
@@ -381,11 +380,11 @@ void rpcprof_pprof_drop_zero_samples(struct rpcprof_pprof *model)
 			continue;
 		model->samples[kept] = model->samples[i];
 		memmove(model->values + kept * types, model->values + i * types,
-			types * sizeof(*model->values));
+		        types * sizeof(*model->values));
 		kept++;
 	}
 	model->samples_count = kept;
 	model->values_count = kept * types;
 	free(model->sample_index.buckets);
-	model->sample_index = (struct pprof_index){ NULL, 0, 0 };
+	model->sample_index = (struct pprof_index){NULL, 0, 0};
 }

@@ -6,7 +6,7 @@
 #include <string.h>
 
 int rpcprof_pprof_reserve(struct rpcprof_pprof *model, void *array, size_t count, size_t *room,
-			  size_t more, size_t bytes)
+                          size_t more, size_t bytes)
 {
 	size_t wanted = *room < 16 ? 16 : *room;
 	void *memory;
@@ -114,7 +114,7 @@ static int64_t intern_repaired(struct rpcprof_pprof *model, const char *text, si
 
 int64_t rpcprof_pprof_intern(struct rpcprof_pprof *model, const char *text, size_t length)
 {
-	struct text_key key = { text, strnlen(text, length) };
+	struct text_key key = {text, strnlen(text, length)};
 	uint32_t hash = (uint32_t)rpcprof_pprof_hash(text, key.length, 0);
 	uint32_t id = rpcprof_pprof_index_find(&model->text_index, model, hash, text_equal, &key);
 
@@ -135,13 +135,13 @@ static bool function_equal(const void *array, size_t index, const void *key)
 }
 
 int64_t rpcprof_pprof_intern_function(struct rpcprof_pprof *model,
-				      const struct pprof_function *function)
+                                      const struct pprof_function *function)
 {
-	uint64_t words[4] = { function->name, function->system_name, function->file,
-			      (uint64_t)function->start_line };
+	uint64_t words[4] = {function->name, function->system_name, function->file,
+	                     (uint64_t)function->start_line};
 	uint32_t hash = (uint32_t)rpcprof_pprof_hash(words, sizeof(words), 0);
 	uint32_t id = rpcprof_pprof_index_find(&model->function_index, model, hash, function_equal,
-					       function);
+	                                       function);
 	int status;
 
 	if (id != 0)
@@ -177,13 +177,12 @@ static bool mapping_equal(const void *array, size_t index, const void *key)
 }
 
 int64_t rpcprof_pprof_intern_mapping(struct rpcprof_pprof *model,
-				     const struct pprof_mapping *mapping)
+                                     const struct pprof_mapping *mapping)
 {
-	uint64_t words[3] = { mapping_pages(mapping), mapping->file_offset,
-			      mapping_object(mapping) };
+	uint64_t words[3] = {mapping_pages(mapping), mapping->file_offset, mapping_object(mapping)};
 	uint32_t hash = (uint32_t)rpcprof_pprof_hash(words, sizeof(words), 0);
 	uint32_t id = rpcprof_pprof_index_find(&model->mapping_index, model, hash, mapping_equal,
-					       mapping);
+	                                       mapping);
 	int status;
 
 	if (id != 0)
@@ -223,7 +222,7 @@ static bool location_equal(const void *array, size_t index, const void *key)
 
 static uint32_t location_hash(const struct pprof_location *location, const struct pprof_line *lines)
 {
-	uint64_t words[3] = { location->address, location->mapping, location->is_folded };
+	uint64_t words[3] = {location->address, location->mapping, location->is_folded};
 	uint64_t hash = rpcprof_pprof_hash(words, sizeof(words), 0);
 
 	for (uint32_t i = 0; i < location->line_count; i++) {
@@ -236,10 +235,10 @@ static uint32_t location_hash(const struct pprof_location *location, const struc
 }
 
 int64_t rpcprof_pprof_intern_location(struct rpcprof_pprof *model,
-				      const struct pprof_location *location,
-				      const struct pprof_line *lines)
+                                      const struct pprof_location *location,
+                                      const struct pprof_line *lines)
 {
-	struct location_key key = { location, lines };
+	struct location_key key = {location, lines};
 	uint32_t hash = location_hash(location, lines);
 	uint32_t id =
 		rpcprof_pprof_index_find(&model->location_index, model, hash, location_equal, &key);

@@ -70,8 +70,8 @@ struct pprof_sample {
 	/* values: model->values[sample * type_count] and on */
 };
 
-#define PPROF_ARRAY(type, name) \
-	struct type *name;      \
+#define PPROF_ARRAY(type, name)                                                                    \
+	struct type *name;                                                                         \
 	size_t name##_count, name##_room
 
 struct rpcprof_pprof {
@@ -110,8 +110,8 @@ static inline const int64_t *rpcprof_pprof_values(const struct rpcprof_pprof *mo
 	return model->values + sample * model->types_count;
 }
 
-static inline const struct pprof_function *
-rpcprof_pprof_line_function(const struct rpcprof_pprof *model, const struct pprof_line *line)
+static inline const struct pprof_function *rpcprof_pprof_line_function(
+	const struct rpcprof_pprof *model, const struct pprof_line *line)
 {
 	return &model->functions[line->function - 1];
 }
@@ -121,22 +121,22 @@ struct rpcprof_pprof *rpcprof_pprof_model_open(size_t memory_limit);
 
 /* Makes room for `more` elements of `bytes` each. 0, -ENOMEM, or -EFBIG past the limit. */
 int rpcprof_pprof_reserve(struct rpcprof_pprof *model, void *array, size_t count, size_t *room,
-			  size_t more, size_t bytes);
-#define PPROF_RESERVE(model, name, more)                                      \
-	rpcprof_pprof_reserve((model), &(model)->name, (model)->name##_count, \
-			      &(model)->name##_room, (more), sizeof(*(model)->name))
+                          size_t more, size_t bytes);
+#define PPROF_RESERVE(model, name, more)                                                           \
+	rpcprof_pprof_reserve((model), &(model)->name, (model)->name##_count,                      \
+	                      &(model)->name##_room, (more), sizeof(*(model)->name))
 
 /* The id of a string of `length` bytes, which end before any NUL; made valid UTF-8. Or -errno. */
 int64_t rpcprof_pprof_intern(struct rpcprof_pprof *model, const char *text, size_t length);
 
 /* The id of an equal function, location or mapping, made on first use. Or -errno. */
 int64_t rpcprof_pprof_intern_function(struct rpcprof_pprof *model,
-				      const struct pprof_function *function);
+                                      const struct pprof_function *function);
 int64_t rpcprof_pprof_intern_location(struct rpcprof_pprof *model,
-				      const struct pprof_location *location,
-				      const struct pprof_line *lines);
+                                      const struct pprof_location *location,
+                                      const struct pprof_line *lines);
 int64_t rpcprof_pprof_intern_mapping(struct rpcprof_pprof *model,
-				     const struct pprof_mapping *mapping);
+                                     const struct pprof_mapping *mapping);
 
 /* Whether all of the text is valid UTF-8 without NUL. */
 bool rpcprof_pprof_utf8_valid(const char *text, size_t length);
@@ -149,7 +149,7 @@ size_t rpcprof_pprof_utf8_repair(char *out, const char *text, size_t length);
 uint64_t rpcprof_pprof_hash(const void *data, size_t bytes, uint64_t seed);
 /* The id (index + 1) of key, or 0. */
 uint32_t rpcprof_pprof_index_find(const struct pprof_index *index, const void *array, uint32_t hash,
-				  pprof_equal_fn *equal, const void *key);
+                                  pprof_equal_fn *equal, const void *key);
 /* Room for one more. 0 or -ENOMEM or -EFBIG. */
 int rpcprof_pprof_index_reserve(struct rpcprof_pprof *model, struct pprof_index *index);
 /* Enters an id that find() did not find; after a reserve. */

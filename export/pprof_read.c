@@ -60,8 +60,7 @@ struct reader {
 	struct pprof_error *error;
 };
 
-__attribute__((format(printf, 2, 3))) static int fail(struct reader *reader, const char *format,
-						      ...)
+__attribute__((format(printf, 2, 3))) static int fail(struct reader *reader, const char *format, ...)
 {
 	va_list arguments;
 
@@ -127,9 +126,9 @@ static int read_length(struct reader *reader, struct field *field, size_t at)
 	}
 	if (length > reader->length - at)
 		return fail(reader,
-			    "truncated, or not a profile: field %" PRIu64 " of %" PRIu64
-			    " bytes, %zu left",
-			    field->number, length, reader->length - at);
+		            "truncated, or not a profile: field %" PRIu64 " of %" PRIu64
+		            " bytes, %zu left",
+		            field->number, length, reader->length - at);
 	field->payload = at;
 	field->end = at + (size_t)length;
 	return 0;
@@ -150,16 +149,16 @@ static int read_field(struct reader *reader, struct field *field)
 		return fail(reader, "not a profile: field number 0");
 	if (field->number <= STRING_TABLE && field->wire != BYTES)
 		return fail(reader, "not a profile: field %" PRIu64 " has wire type %" PRIu32,
-			    field->number, field->wire);
+		            field->number, field->wire);
 	return read_length(reader, field, at);
 }
 
 static void *unpack(struct reader *reader, const ProtobufCMessageDescriptor *type, size_t begin,
-		    size_t end)
+                    size_t end)
 {
 	reader->message_memory = 0;
 	return protobuf_c_message_unpack(type, &reader->allocator, end - begin,
-					 reader->bytes + begin);
+	                                 reader->bytes + begin);
 }
 
 static int bad_message(struct reader *reader, const char *what)
@@ -172,7 +171,7 @@ static int get_text(struct reader *reader, int64_t index, uint32_t *id)
 {
 	if (index < 0 || (uint64_t)index >= reader->texts_count)
 		return fail(reader, "string %" PRId64 " of a table of %zu", index,
-			    reader->texts_count);
+		            reader->texts_count);
 	*id = reader->texts[index];
 	return 0;
 }
@@ -188,8 +187,8 @@ static uint32_t find_id(const struct id_map *map, uint64_t raw)
 
 	if (at == 0) /* not the usual 1..n in order */
 		at = rpcprof_pprof_index_find(&map->index, map->raw,
-					      (uint32_t)rpcprof_pprof_hash(&raw, sizeof(raw), 0),
-					      raw_equal, &raw);
+		                              (uint32_t)rpcprof_pprof_hash(&raw, sizeof(raw), 0),
+		                              raw_equal, &raw);
 	return at == 0 ? 0 : map->ids[at - 1];
 }
 
@@ -211,12 +210,12 @@ static int add_id(struct reader *reader, struct id_map *map, uint64_t raw, int64
 		return (int)id;
 	if (raw == 0 || find_id(map, raw) != 0)
 		return fail(reader, "%s id %" PRIu64 " %s", map->what, raw,
-			    raw == 0 ? "is not allowed" : "appears twice");
+		            raw == 0 ? "is not allowed" : "appears twice");
 	status = rpcprof_pprof_reserve(model, &map->raw, map->count, &map->raw_room, 1,
-				       sizeof(*map->raw));
+	                               sizeof(*map->raw));
 	if (status == 0)
 		status = rpcprof_pprof_reserve(model, &map->ids, map->count, &map->ids_room, 1,
-					       sizeof(*map->ids));
+		                               sizeof(*map->ids));
 	if (status == 0)
 		status = rpcprof_pprof_index_reserve(model, &map->index);
 	if (status != 0)
@@ -224,7 +223,7 @@ static int add_id(struct reader *reader, struct id_map *map, uint64_t raw, int64
 	map->raw[map->count] = raw;
 	map->ids[map->count++] = (uint32_t)id;
 	rpcprof_pprof_index_put(&map->index, (uint32_t)rpcprof_pprof_hash(&raw, sizeof(raw), 0),
-				(uint32_t)map->count);
+	                        (uint32_t)map->count);
 	return 0;
 }
 
@@ -232,7 +231,7 @@ static int read_text(struct reader *reader, const struct field *field)
 {
 	size_t length = field->end - field->payload;
 	int64_t id = rpcprof_pprof_intern(reader->model,
-					  (const char *)reader->bytes + field->payload, length);
+	                                  (const char *)reader->bytes + field->payload, length);
 	int status;
 
 	if (id < 0)
@@ -240,7 +239,7 @@ static int read_text(struct reader *reader, const struct field *field)
 	if (reader->texts_count == 0 && length != 0)
 		return fail(reader, "string 0 is not \"\"");
 	status = rpcprof_pprof_reserve(reader->model, &reader->texts, reader->texts_count,
-				       &reader->texts_room, 1, sizeof(*reader->texts));
+	                               &reader->texts_room, 1, sizeof(*reader->texts));
 	if (status == 0)
 		reader->texts[reader->texts_count++] = (uint32_t)id;
 	return status;
@@ -255,15 +254,15 @@ static int read_mapping(struct reader *reader, const struct field *field)
 
 	if (from == NULL)
 		return bad_message(reader, "mapping");
-	to = (struct pprof_mapping){ from->memory_start,
-				     from->memory_limit,
-				     from->file_offset,
-				     0,
-				     0,
-				     from->has_functions,
-				     from->has_filenames,
-				     from->has_line_numbers,
-				     from->has_inline_frames };
+	to = (struct pprof_mapping){from->memory_start,
+	                            from->memory_limit,
+	                            from->file_offset,
+	                            0,
+	                            0,
+	                            from->has_functions,
+	                            from->has_filenames,
+	                            from->has_line_numbers,
+	                            from->has_inline_frames};
 	status = get_text(reader, from->filename, &to.file);
 	if (status == 0)
 		status = get_text(reader, from->build_id, &to.build_id);
@@ -272,7 +271,7 @@ static int read_mapping(struct reader *reader, const struct field *field)
 	if (status == 0) { /* not interned: equal ones may have been loaded at two addresses */
 		reader->model->mappings[reader->model->mappings_count++] = to;
 		status = add_id(reader, &reader->mappings, from->id,
-				(int64_t)reader->model->mappings_count);
+		                (int64_t)reader->model->mappings_count);
 	}
 	protobuf_c_message_free_unpacked(&from->base, &reader->allocator);
 	return status;
@@ -282,7 +281,7 @@ static int read_function(struct reader *reader, const struct field *field)
 {
 	Perftools__Profiles__Function *from = unpack(
 		reader, &perftools__profiles__function__descriptor, field->payload, field->end);
-	struct pprof_function to = { 0 };
+	struct pprof_function to = {0};
 	int status;
 
 	if (from == NULL)
@@ -295,17 +294,17 @@ static int read_function(struct reader *reader, const struct field *field)
 		status = get_text(reader, from->filename, &to.file);
 	if (status == 0)
 		status = add_id(reader, &reader->functions, from->id,
-				rpcprof_pprof_intern_function(reader->model, &to));
+		                rpcprof_pprof_intern_function(reader->model, &to));
 	protobuf_c_message_free_unpacked(&from->base, &reader->allocator);
 	return status;
 }
 
 static int convert_location(struct reader *reader, const Perftools__Profiles__Location *from,
-			    struct pprof_line *lines)
+                            struct pprof_line *lines)
 {
-	struct pprof_location to = { .address = from->address,
-				     .is_folded = from->is_folded,
-				     .line_count = (uint32_t)from->n_line };
+	struct pprof_location to = {.address = from->address,
+	                            .is_folded = from->is_folded,
+	                            .line_count = (uint32_t)from->n_line};
 	int status = 0;
 
 	if (from->mapping_id != 0)
@@ -314,12 +313,12 @@ static int convert_location(struct reader *reader, const Perftools__Profiles__Lo
 		lines[i].line = from->line[i]->line;
 		lines[i].column = from->line[i]->column;
 		status = get_id(reader, &reader->functions, from->line[i]->function_id,
-				&lines[i].function);
+		                &lines[i].function);
 	}
 	if (status != 0)
 		return status;
 	return add_id(reader, &reader->locations, from->id,
-		      rpcprof_pprof_intern_location(reader->model, &to, lines));
+	              rpcprof_pprof_intern_location(reader->model, &to, lines));
 }
 
 static int read_location(struct reader *reader, const struct field *field)
@@ -340,7 +339,7 @@ static int read_location(struct reader *reader, const struct field *field)
 }
 
 static int read_value_type(struct reader *reader, const Perftools__Profiles__ValueType *from,
-			   struct pprof_value_type *to)
+                           struct pprof_value_type *to)
 {
 	int status = get_text(reader, from->type, &to->type);
 
@@ -367,7 +366,7 @@ static int read_sample_type(struct reader *reader, const struct field *field)
 
 static int add_label(struct reader *reader, const Perftools__Profiles__Label *from)
 {
-	struct pprof_label to = { .num = from->num };
+	struct pprof_label to = {.num = from->num};
 	int status = get_text(reader, from->key, &to.key);
 
 	if (status == 0)
@@ -388,7 +387,7 @@ static int convert_sample(struct reader *reader, const Perftools__Profiles__Samp
 
 	if (from->n_value != model->types_count)
 		return fail(reader, "a sample of %zu values in a profile of %zu types",
-			    from->n_value, model->types_count);
+		            from->n_value, model->types_count);
 	status = PPROF_RESERVE(model, samples, 1);
 	if (status == 0)
 		status = PPROF_RESERVE(model, frames, from->n_location_id);
@@ -399,8 +398,8 @@ static int convert_sample(struct reader *reader, const Perftools__Profiles__Samp
 	if (status != 0)
 		return status;
 	to = &model->samples[model->samples_count++];
-	*to = (struct pprof_sample){ model->frames_count, model->labels_count,
-				     (uint32_t)from->n_location_id, (uint32_t)from->n_label };
+	*to = (struct pprof_sample){model->frames_count, model->labels_count,
+	                            (uint32_t)from->n_location_id, (uint32_t)from->n_label};
 	for (size_t i = 0; i < from->n_value; i++)
 		model->values[model->values_count++] = from->value[i];
 	for (size_t i = 0; status == 0 && i < from->n_location_id; i++) {
@@ -415,7 +414,7 @@ static int convert_sample(struct reader *reader, const Perftools__Profiles__Samp
 static int read_sample(struct reader *reader, const struct field *field)
 {
 	Perftools__Profiles__Sample *from = unpack(reader, &perftools__profiles__sample__descriptor,
-						   field->payload, field->end);
+	                                           field->payload, field->end);
 	int status;
 
 	if (from == NULL)
@@ -427,7 +426,7 @@ static int read_sample(struct reader *reader, const struct field *field)
 
 /* A field that is not a message of its own, unpacked as a profile with nothing else in it. */
 static int convert_scalar(struct reader *reader, const Perftools__Profiles__Profile *from,
-			  uint64_t number)
+                          uint64_t number)
 {
 	struct rpcprof_pprof *model = reader->model;
 	int status;
@@ -445,8 +444,8 @@ static int convert_scalar(struct reader *reader, const Perftools__Profiles__Prof
 		return 0;
 	case 11:
 		return from->period_type == NULL
-			       ? 0
-			       : read_value_type(reader, from->period_type, &model->period_type);
+		               ? 0
+		               : read_value_type(reader, from->period_type, &model->period_type);
 	case 12:
 		model->period = from->period;
 		return 0;
@@ -454,7 +453,7 @@ static int convert_scalar(struct reader *reader, const Perftools__Profiles__Prof
 		status = PPROF_RESERVE(model, comments, from->n_comment);
 		for (size_t i = 0; status == 0 && i < from->n_comment; i++)
 			status = get_text(reader, from->comment[i],
-					  &model->comments[model->comments_count++]);
+			                  &model->comments[model->comments_count++]);
 		return status;
 	case 14:
 		return get_text(reader, from->default_sample_type, &model->default_type);
@@ -482,9 +481,9 @@ static int read_one(struct reader *reader, const struct field *field, int pass)
 		int pass;
 		int (*read)(struct reader *, const struct field *);
 	} fields[] = {
-		[SAMPLE_TYPE] = { 1, read_sample_type }, [SAMPLE] = { 3, read_sample },
-		[MAPPING] = { 1, read_mapping },         [LOCATION] = { 2, read_location },
-		[FUNCTION] = { 1, read_function },       [STRING_TABLE] = { 0, read_text },
+		[SAMPLE_TYPE] = {1, read_sample_type}, [SAMPLE] = {3, read_sample},
+		[MAPPING] = {1, read_mapping},         [LOCATION] = {2, read_location},
+		[FUNCTION] = {1, read_function},       [STRING_TABLE] = {0, read_text},
 	};
 
 	if (field->number > DOC_URL)
@@ -521,17 +520,17 @@ static void free_map(struct id_map *map)
 }
 
 int rpcprof_pprof_decode(const uint8_t *bytes, size_t length, size_t memory_limit,
-			 struct rpcprof_pprof **out, struct pprof_error *error)
+                         struct rpcprof_pprof **out, struct pprof_error *error)
 {
-	struct reader reader = { .bytes = bytes,
-				 .length = length,
-				 .error = error,
-				 .mappings.what = "mapping",
-				 .functions.what = "function",
-				 .locations.what = "location" };
+	struct reader reader = {.bytes = bytes,
+	                        .length = length,
+	                        .error = error,
+	                        .mappings.what = "mapping",
+	                        .functions.what = "function",
+	                        .locations.what = "location"};
 	int status;
 
-	reader.allocator = (ProtobufCAllocator){ bounded_alloc, bounded_free, &reader };
+	reader.allocator = (ProtobufCAllocator){bounded_alloc, bounded_free, &reader};
 	reader.model = rpcprof_pprof_model_open(memory_limit);
 	if (reader.model == NULL)
 		return -ENOMEM;

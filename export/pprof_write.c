@@ -17,7 +17,7 @@ static int set_text(struct rpcprof_pprof *pprof, uint32_t *id, const char *text)
 }
 
 static int set_type(struct rpcprof_pprof *pprof, struct pprof_value_type *out,
-		    const struct rpcprof_pprof_type *type)
+                    const struct rpcprof_pprof_type *type)
 {
 	int status = set_text(pprof, &out->type, type->type);
 
@@ -27,10 +27,10 @@ static int set_type(struct rpcprof_pprof *pprof, struct pprof_value_type *out,
 /* Readers warn without a mapping; with these four set they look for no symbols. */
 static int set_mapping(struct rpcprof_pprof *pprof, const char *file)
 {
-	struct pprof_mapping mapping = { .has_functions = true,
-					 .has_filenames = true,
-					 .has_line_numbers = true,
-					 .has_inline_frames = true };
+	struct pprof_mapping mapping = {.has_functions = true,
+	                                .has_filenames = true,
+	                                .has_line_numbers = true,
+	                                .has_inline_frames = true};
 	int status = set_text(pprof, &mapping.file, file);
 
 	return status != 0 ? status : (int)rpcprof_pprof_intern_mapping(pprof, &mapping);
@@ -46,7 +46,7 @@ static int set_info(struct rpcprof_pprof *pprof, const struct rpcprof_pprof_info
 		status = PPROF_RESERVE(pprof, comments, info->comment_count);
 	for (size_t i = 0; status == 0 && i < info->comment_count; i++)
 		status = set_text(pprof, &pprof->comments[pprof->comments_count++],
-				  info->comments[i]);
+		                  info->comments[i]);
 	if (status == 0)
 		status = set_type(pprof, &pprof->period_type, &info->period_type);
 	if (status == 0)
@@ -79,9 +79,9 @@ int64_t rpcprof_pprof_location(struct rpcprof_pprof *pprof, const char *name, co
 {
 	/* No system_name: where it equals the name pprof demangles, which cuts "<...>" and "(...)"
 	 * out of names that are not C++ at all. */
-	struct pprof_function function = { 0 };
-	struct pprof_location location = { .line_count = 1, .mapping = 1 };
-	struct pprof_line line = { 0 };
+	struct pprof_function function = {0};
+	struct pprof_location location = {.line_count = 1, .mapping = 1};
+	struct pprof_line line = {0};
 	int64_t id = set_text(pprof, &function.name, name);
 
 	if (id == 0)
@@ -95,8 +95,8 @@ int64_t rpcprof_pprof_location(struct rpcprof_pprof *pprof, const char *name, co
 }
 
 int rpcprof_pprof_add(struct rpcprof_pprof *pprof, const uint64_t *locations, size_t depth,
-		      const int64_t *values, const struct rpcprof_pprof_label *labels,
-		      size_t label_count)
+                      const int64_t *values, const struct rpcprof_pprof_label *labels,
+                      size_t label_count)
 {
 	struct pprof_sample *sample;
 

@@ -31,10 +31,7 @@ enum rpcprof_dump_colour {
 };
 
 /** Which calls, as bits. */
-enum rpcprof_dump_calls {
-	RPCPROF_DUMP_FINISHED = 1,
-	RPCPROF_DUMP_IN_FLIGHT = 2
-};
+enum rpcprof_dump_calls { RPCPROF_DUMP_FINISHED = 1, RPCPROF_DUMP_IN_FLIGHT = 2 };
 
 /** What rpcprof_dump() takes. Set size, leave the rest 0 for the defaults. */
 struct rpcprof_dump_options {
