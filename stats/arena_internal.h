@@ -114,6 +114,17 @@ static inline struct rpcprof_cell *rpcprof_cell_of(uint32_t unit)
 	                                       ((size_t)unit << RPCPROF_UNIT_SHIFT));
 }
 
+/* The halves of a Stat's handle, which is also its value in a ring and the id of its view. */
+static inline uint32_t rpcprof_unit(struct rpcprof_stat stat)
+{
+	return (uint32_t)stat.bits;
+}
+
+static inline uint32_t rpcprof_generation(struct rpcprof_stat stat)
+{
+	return (uint32_t)(stat.bits >> 32);
+}
+
 static inline uint64_t rpcprof_seq(uint32_t generation, enum rpcprof_cell_state state)
 {
 	return (uint64_t)generation << 2 | state;

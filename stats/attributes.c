@@ -11,11 +11,11 @@
 /* The Stat's cell if it is live; NULL, counted, if it has ended. */
 static struct rpcprof_cell *live(struct rpcprof_stat stat)
 {
-	struct rpcprof_cell *cell = rpcprof_cell_of(stat.cell);
+	struct rpcprof_cell *cell = rpcprof_cell_of(rpcprof_unit(stat));
 
 	if (rpcprof_stat_is_null(stat))
 		return NULL;
-	if (rpcprof_cell_is_live(cell, stat.generation))
+	if (rpcprof_cell_is_live(cell, rpcprof_generation(stat)))
 		return cell;
 	rpcprof_count(late);
 	return NULL;
@@ -26,7 +26,7 @@ void rpcprof_stat_set_method(struct rpcprof_stat stat, uint32_t method)
 	struct rpcprof_cell *cell = live(stat);
 
 	if (cell != NULL)
-		rpcprof_store_relaxed(&cell->method, rpcprof_word(stat.generation, method));
+		rpcprof_store_relaxed(&cell->method, rpcprof_word(rpcprof_generation(stat), method));
 }
 
 void rpcprof_stat_set_status(struct rpcprof_stat stat, int32_t status)
@@ -35,7 +35,7 @@ void rpcprof_stat_set_status(struct rpcprof_stat stat, int32_t status)
 
 	if (cell != NULL)
 		rpcprof_store_relaxed(&cell->status,
-		                      rpcprof_word(stat.generation, (uint32_t)status));
+		                      rpcprof_word(rpcprof_generation(stat), (uint32_t)status));
 }
 
 /* Stores bytes as relaxed words: readers of Stats in flight may be looking. */
@@ -61,7 +61,7 @@ void rpcprof_stat_set_metadata(struct rpcprof_stat stat, const void *data, size_
 	store_bytes(cell->metadata, data, bytes);
 	/* M1 release, pairs with V1 of readers in flight, as for the other commit words below: a
 	 * committed attribute is complete. */
-	rpcprof_store_release(&cell->metadata_word, rpcprof_word(stat.generation, (uint32_t)bytes));
+	rpcprof_store_release(&cell->metadata_word, rpcprof_word(rpcprof_generation(stat), (uint32_t)bytes));
 }
 
 void rpcprof_stat_set_connection(struct rpcprof_stat stat, uint64_t connection, uint32_t number)
@@ -84,7 +84,7 @@ void rpcprof_stat_set_trace(struct rpcprof_stat stat, const uint8_t trace_id[16]
 		return;
 	store_bytes(cell->trace_id, trace_id, 16);
 	store_bytes(&cell->span_id, span_id, 8);
-	rpcprof_store_release(&cell->trace_word, rpcprof_word(stat.generation, 1)); /* M1 */
+	rpcprof_store_release(&cell->trace_word, rpcprof_word(rpcprof_generation(stat), 1)); /* M1 */
 }
 
 int rpcprof_stat_set_label(struct rpcprof_stat stat, uint32_t key, uint32_t value)
@@ -96,7 +96,7 @@ int rpcprof_stat_set_label(struct rpcprof_stat stat, uint32_t key, uint32_t valu
 	if (cell == NULL)
 		return rpcprof_stat_is_null(stat) ? 0 : -ESTALE;
 	word = rpcprof_load_relaxed(&cell->label_word);
-	count = word >> 32 == stat.generation ? (uint32_t)word : 0;
+	count = word >> 32 == rpcprof_generation(stat) ? (uint32_t)word : 0;
 	for (i = 0; i < count; i++)
 		if (rpcprof_load_relaxed(&cell->labels[i]) >> 32 == key)
 			break;
@@ -104,6 +104,6 @@ int rpcprof_stat_set_label(struct rpcprof_stat stat, uint32_t key, uint32_t valu
 		return -ENOSPC;
 	rpcprof_store_relaxed(&cell->labels[i], (uint64_t)key << 32 | value);
 	if (i == count)
-		rpcprof_store_release(&cell->label_word, rpcprof_word(stat.generation, i + 1)); /* M1 */
+		rpcprof_store_release(&cell->label_word, rpcprof_word(rpcprof_generation(stat), i + 1)); /* M1 */
 	return 0;
 }

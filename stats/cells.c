@@ -114,7 +114,7 @@ static uint32_t bump_take(uint32_t count, uint32_t *first)
 		return 0;
 	if (start + count > cells)
 		count = (uint32_t)(cells - start);
-	*first = (uint32_t)(start + 1) * (rpcprof_arena.unit_mask + 1);
+	*first = (uint32_t)(start + 1) * rpcprof_arena.units;
 	return count;
 }
 
@@ -144,7 +144,7 @@ uint64_t rpcprof_history_oldest(void)
 /* Several cells into an empty stash; gives one of them. */
 static uint32_t refill(struct rpcprof_thread_state *self)
 {
-	uint32_t units = rpcprof_arena.unit_mask + 1;
+	uint32_t units = rpcprof_arena.units;
 	uint32_t unit = depot_pop(), first, count;
 
 	self->stash_limit = stash_limit();

@@ -19,7 +19,7 @@ static struct {
 	struct rpcprof_cell cell;
 	struct rpcprof_timer_slot timers[26];
 } null_cell __attribute__((aligned(1024)));
-struct rpcprof_arena_base rpcprof_arena = {(char *)&null_cell, 31, 21};
+struct rpcprof_arena_base rpcprof_arena = {(char *)&null_cell, ~UINT64_C(31), 21, 32};
 
 enum { NOT_YET, STARTING, STARTED };
 static uint32_t init_state;
@@ -60,7 +60,8 @@ static void map_fill(char *base, const struct rpcprof_config *config,
 	map->config = *config;
 	map->base = base;
 	rpcprof_arena.cells = base + layout->cells;
-	rpcprof_arena.unit_mask = (config->cell_bytes >> RPCPROF_UNIT_SHIFT) - 1;
+	rpcprof_arena.units = config->cell_bytes >> RPCPROF_UNIT_SHIFT;
+	rpcprof_arena.cell_mask = ~((uint64_t)rpcprof_arena.units - 1);
 	rpcprof_arena.capacity =
 		(uint32_t)((config->cell_bytes - sizeof(struct rpcprof_cell)) >>
 	                   RPCPROF_UNIT_SHIFT) - RPCPROF_ACCUMULATORS;

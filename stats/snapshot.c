@@ -99,7 +99,7 @@ static bool look(struct looker *looker, uint64_t value, struct rpcprof_view *vie
 
 static bool first_time(struct looker *looker, uint64_t value)
 {
-	uint32_t cell = (uint32_t)value / (rpcprof_arena.unit_mask + 1);
+	uint32_t cell = (uint32_t)value / rpcprof_arena.units;
 	uint64_t bit = UINT64_C(1) << (cell % 64);
 	bool first = (looker->seen[cell / 64] & bit) == 0;
 
@@ -229,7 +229,7 @@ int64_t rpcprof_inflight(const struct rpcprof_filter *filter, rpcprof_view_fn *f
 {
 	uint64_t buffer[CELL_BYTES_MAX / sizeof(uint64_t)];
 	struct rpcprof_cell *copy = (struct rpcprof_cell *)buffer;
-	uint32_t units = rpcprof_arena.unit_mask + 1;
+	uint32_t units = rpcprof_arena.units;
 	uint64_t ticks, used;
 	int64_t delivered = 0;
 	int error = filter_check(filter);

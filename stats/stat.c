@@ -28,9 +28,10 @@ static void prefetch_cell(struct rpcprof_cell *cell)
 		__builtin_prefetch(bytes + line, 1);
 }
 
-static void cell_begin(struct rpcprof_cell *cell, uint32_t generation, uint32_t tag,
+static void cell_begin(struct rpcprof_cell *cell, struct rpcprof_stat stat, uint32_t tag,
                        uint64_t ticks)
 {
+	uint32_t generation = rpcprof_generation(stat);
 	uint32_t grant = rpcprof_first_grant();
 
 	/* relaxed, all of them: seq below publishes them. */
@@ -43,15 +44,14 @@ static void cell_begin(struct rpcprof_cell *cell, uint32_t generation, uint32_t 
 	rpcprof_store_relaxed(&cell->tag, tag);
 	/* A thread not yet registered (a signal handler found it registering) has no short way. */
 	rpcprof_store_relaxed(&cell->key, grant != 0 && rpcprof_thread.id != 0
-	                                          ? rpcprof_word(generation, rpcprof_thread.id)
-	                                          : 0);
+	                                          ? stat.bits ^ rpcprof_thread.id : 0);
 }
 
 struct rpcprof_stat rpcprof_stat_begin_on(uint32_t tag, uint64_t ticks)
 {
-	struct rpcprof_stat stat = {0, 0};
+	struct rpcprof_stat stat = {0};
 	struct rpcprof_cell *cell;
-	uint32_t unit;
+	uint32_t unit, generation;
 
 	/* E2 acquire, pairs with E1: all that init stored, else the arena may seem not to be there.
 	 * Switched off meanwhile: as if it had been off before. */
@@ -66,16 +66,16 @@ struct rpcprof_stat rpcprof_stat_begin_on(uint32_t tag, uint64_t ticks)
 	}
 	cell = rpcprof_cell_of(unit);
 	prefetch_cell(cell);
-	stat.cell = unit;
-	stat.generation = next_generation(cell);
-	rpcprof_store_relaxed(&cell->seq, rpcprof_seq(stat.generation, RPCPROF_FREE));
+	generation = next_generation(cell);
+	stat.bits = rpcprof_word(generation, unit);
+	rpcprof_store_relaxed(&cell->seq, rpcprof_seq(generation, RPCPROF_FREE));
 	/* S1 release, pairs with V1: the old record's end before the new one's words, else a
 	 * snapshot accepts a mixture. */
 	rpcprof_fence_release();
-	cell_begin(cell, stat.generation, tag, ticks != 0 ? ticks : rpcprof_clock_now());
+	cell_begin(cell, stat, tag, ticks != 0 ? ticks : rpcprof_clock_now());
 	/* S2 release, pairs with A1 and V1: a live cell is complete, else a reader in flight takes
 	 * words of the last generation for this one's. */
-	rpcprof_store_release(&cell->seq, rpcprof_seq(stat.generation, RPCPROF_LIVE));
+	rpcprof_store_release(&cell->seq, rpcprof_seq(generation, RPCPROF_LIVE));
 	return stat;
 }
 
@@ -110,10 +110,9 @@ static void publish(struct rpcprof_cell *cell, struct rpcprof_stat stat, uint64_
 	rpcprof_store_relaxed(&cell->end, ticks);
 	/* S3 release, pairs with V1: all of the record before DONE, else a snapshot that finds the
 	 * value in the ring by another way accepts half a Stat. */
-	rpcprof_store_release(&cell->seq, rpcprof_seq(stat.generation, RPCPROF_DONE));
+	rpcprof_store_release(&cell->seq, rpcprof_seq(rpcprof_generation(stat), RPCPROF_DONE));
 	rpcprof_thread_count(counters, &counters->pushed);
-	displaced = rpcprof_buffer_push(&rpcprof_map.fresh,
-	                                rpcprof_word(stat.generation, stat.cell));
+	displaced = rpcprof_buffer_push(&rpcprof_map.fresh, stat.bits);
 	if (displaced == 0)
 		return;
 	rpcprof_thread_count(counters, &counters->displaced);
@@ -124,10 +123,10 @@ static void publish(struct rpcprof_cell *cell, struct rpcprof_stat stat, uint64_
 
 static void finish(struct rpcprof_stat stat, uint64_t ticks, uint32_t discard)
 {
-	struct rpcprof_cell *cell = rpcprof_cell_of(stat.cell);
+	struct rpcprof_cell *cell = rpcprof_cell_of(rpcprof_unit(stat));
 	bool discarded = false;
 
-	if (!release(cell, stat.generation, discard, &discarded))
+	if (!release(cell, rpcprof_generation(stat), discard, &discarded))
 		return;
 	if (__builtin_expect(rpcprof_thread.id == 0, 0))
 		rpcprof_thread_register(); /* ended by a thread that never began one */
@@ -137,8 +136,8 @@ static void finish(struct rpcprof_stat stat, uint64_t ticks, uint32_t discard)
 		return;
 	}
 	rpcprof_count(discarded);
-	rpcprof_store_release(&cell->seq, rpcprof_seq(stat.generation, RPCPROF_FREE));
-	rpcprof_cell_give(stat.cell);
+	rpcprof_store_release(&cell->seq, rpcprof_seq(rpcprof_generation(stat), RPCPROF_FREE));
+	rpcprof_cell_give(rpcprof_unit(stat));
 }
 
 void rpcprof_stat_end_on(struct rpcprof_stat stat, uint64_t ticks)
@@ -154,16 +153,16 @@ void rpcprof_stat_discard(struct rpcprof_stat stat)
 
 struct rpcprof_stat rpcprof_stat_retain(struct rpcprof_stat stat)
 {
-	const struct rpcprof_stat none = {0, 0};
+	const struct rpcprof_stat none = {0};
 	struct rpcprof_cell *cell;
 	uint64_t refs;
 
 	if (rpcprof_stat_is_null(stat))
 		return none;
-	cell = rpcprof_cell_of(stat.cell);
+	cell = rpcprof_cell_of(rpcprof_unit(stat));
 	refs = rpcprof_load_relaxed(&cell->refs);
 	do {
-		if (refs >> 32 != stat.generation || ((uint32_t)refs & ~REFS_DISCARDED) == 0) {
+		if (refs >> 32 != rpcprof_generation(stat) || ((uint32_t)refs & ~REFS_DISCARDED) == 0) {
 			rpcprof_count(late);
 			return none;
 		}

@@ -34,11 +34,15 @@ static uint32_t slots_claim(struct rpcprof_cell *cell, uint32_t generation, uint
 
 /* One slot for a timer: the owner gets a grant, others a single one; when the cell is full, the
  * tag's accumulator; NO_SLOT if there is none. */
-static uint32_t slot_find(struct rpcprof_cell *cell, uint32_t generation, uint32_t tag)
+static uint32_t slot_find(struct rpcprof_cell *cell, struct rpcprof_stat stat, uint32_t tag)
 {
-	bool mine = rpcprof_cell_is_mine_(cell, generation);
-	uint32_t got, slot = slots_claim(cell, generation, mine ? GRANT_NEXT : 1, &got);
+	bool mine = rpcprof_cell_is_mine_(cell, stat.bits);
+	uint32_t generation = rpcprof_generation(stat);
+	uint32_t got, slot;
 
+	if (mine && rpcprof_own_slot_(cell, &slot))
+		return slot;
+	slot = slots_claim(cell, generation, mine ? GRANT_NEXT : 1, &got);
 	if (slot == NO_SLOT)
 		return rpcprof_fold_slot(cell, generation, tag);
 	if (mine) {
@@ -51,31 +55,27 @@ static uint32_t slot_find(struct rpcprof_cell *cell, uint32_t generation, uint32
 	return slot;
 }
 
-static uint32_t slot_unit(struct rpcprof_stat stat, uint32_t slot)
-{
-	return stat.cell + (uint32_t)(sizeof(struct rpcprof_cell) >> RPCPROF_UNIT_SHIFT) + slot;
-}
+#define HEADER_UNITS (sizeof(struct rpcprof_cell) >> RPCPROF_UNIT_SHIFT)
 
 struct rpcprof_timer rpcprof_timer_begin_slow(struct rpcprof_stat stat, uint32_t tag,
                                               uint64_t ticks)
 {
-	struct rpcprof_cell *cell = rpcprof_cell_of(stat.cell);
+	struct rpcprof_cell *cell = rpcprof_cell_of(rpcprof_unit(stat));
 	struct rpcprof_timer timer = rpcprof_timer_none_();
 	uint32_t slot;
 
-	if (!rpcprof_cell_is_live(cell, stat.generation)) {
+	if (!rpcprof_cell_is_live(cell, rpcprof_generation(stat))) {
 		rpcprof_count(late);
 		return timer;
 	}
 	rpcprof_thread_prepare();
-	slot = slot_find(cell, stat.generation, tag);
+	slot = slot_find(cell, stat, tag);
 	if (slot == NO_SLOT)
 		return timer;
 	timer.begin = ticks != 0 ? ticks : rpcprof_clock_now();
-	timer.slot = slot_unit(stat, slot);
-	timer.generation = stat.generation;
+	timer.bits = stat.bits + HEADER_UNITS + slot;
 	if (!rpcprof_slot_is_fold(slot))
-		rpcprof_slot_fill_(&rpcprof_cell_timers(cell)[slot], stat.generation, tag,
+		rpcprof_slot_fill_(&rpcprof_cell_timers(cell)[slot], stat.bits, tag,
 		                   timer.begin);
 	return timer;
 }
@@ -90,14 +90,14 @@ static uint64_t elapsed(uint64_t begin, uint64_t end)
 
 void rpcprof_timer_end_slow(struct rpcprof_timer timer, uint64_t ticks)
 {
-	uint32_t unit = timer.slot & ~rpcprof_arena.unit_mask;
-	struct rpcprof_cell *cell = rpcprof_cell_of(unit);
-	uint32_t slot = timer.slot - slot_unit((struct rpcprof_stat){unit, 0}, 0);
+	struct rpcprof_stat stat = {timer.bits & rpcprof_arena.cell_mask};
+	struct rpcprof_cell *cell = rpcprof_cell_of(rpcprof_unit(stat));
+	uint32_t slot = (uint32_t)(timer.bits - stat.bits - HEADER_UNITS);
 	uint64_t open = 0;
 
 	if (ticks == 0)
 		ticks = rpcprof_clock_now();
-	if (!rpcprof_cell_is_live(cell, timer.generation))
+	if (!rpcprof_cell_is_live(cell, rpcprof_generation(stat)))
 		rpcprof_count(late);
 	else if (rpcprof_slot_is_fold(slot))
 		rpcprof_fold_add(cell, slot, elapsed(timer.begin, ticks));
@@ -124,15 +124,15 @@ void rpcprof_lap_close(struct rpcprof_cell *cell, uint64_t ticks)
 
 void rpcprof_lap_slow(struct rpcprof_stat stat, uint32_t tag, uint64_t ticks)
 {
-	struct rpcprof_cell *cell = rpcprof_cell_of(stat.cell);
+	struct rpcprof_cell *cell = rpcprof_cell_of(rpcprof_unit(stat));
 	uint32_t slot;
 
-	if (!rpcprof_cell_is_live(cell, stat.generation)) {
+	if (!rpcprof_cell_is_live(cell, rpcprof_generation(stat))) {
 		rpcprof_count(late);
 		return;
 	}
 	rpcprof_thread_prepare();
-	slot = tag != RPCPROF_TAG_NONE ? slot_find(cell, stat.generation, tag) : NO_SLOT;
+	slot = tag != RPCPROF_TAG_NONE ? slot_find(cell, stat, tag) : NO_SLOT;
 	if (ticks == 0)
 		ticks = rpcprof_clock_now();
 	rpcprof_lap_close(cell, ticks);
@@ -142,7 +142,7 @@ void rpcprof_lap_slow(struct rpcprof_stat stat, uint32_t tag, uint64_t ticks)
 	if (rpcprof_slot_is_fold(slot))
 		rpcprof_store_relaxed(&cell->end, ticks);
 	else
-		rpcprof_slot_fill_(&rpcprof_cell_timers(cell)[slot], stat.generation, tag, ticks);
+		rpcprof_slot_fill_(&rpcprof_cell_timers(cell)[slot], stat.bits, tag, ticks);
 }
 
 struct rpcprof_detached_timer rpcprof_detached_timer_begin(uint32_t tag)
@@ -152,7 +152,7 @@ struct rpcprof_detached_timer rpcprof_detached_timer_begin(uint32_t tag)
 	if (!rpcprof_enabled())
 		return timer;
 	rpcprof_thread_prepare();
-	timer.thread = rpcprof_thread.id;
+	timer.thread = (uint32_t)rpcprof_thread.id;
 	timer.begin = rpcprof_clock_now();
 	return timer;
 }
@@ -175,22 +175,22 @@ static void slot_append(struct rpcprof_timer_slot *slot, uint32_t generation,
 
 void rpcprof_stat_append(struct rpcprof_stat stat, const struct rpcprof_detached_timer *timer)
 {
-	struct rpcprof_cell *cell = rpcprof_cell_of(stat.cell);
+	struct rpcprof_cell *cell = rpcprof_cell_of(rpcprof_unit(stat));
 	uint32_t slot;
 
 	if (rpcprof_stat_is_null(stat) || timer->begin == 0)
 		return;
-	if (!rpcprof_cell_is_live(cell, stat.generation)) {
+	if (!rpcprof_cell_is_live(cell, rpcprof_generation(stat))) {
 		rpcprof_count(late);
 		return;
 	}
-	slot = slot_find(cell, stat.generation, timer->tag);
+	slot = slot_find(cell, stat, timer->tag);
 	if (slot == NO_SLOT)
 		return;
 	if (timer->end != 0)
 		(void)elapsed(timer->begin, timer->end);
 	if (!rpcprof_slot_is_fold(slot))
-		slot_append(&rpcprof_cell_timers(cell)[slot], stat.generation, timer);
+		slot_append(&rpcprof_cell_timers(cell)[slot], rpcprof_generation(stat), timer);
 	else if (timer->end != 0)
 		rpcprof_fold_add(cell, slot, elapsed(timer->begin, timer->end));
 }

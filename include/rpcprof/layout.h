@@ -44,8 +44,8 @@ enum rpcprof_cell_state { RPCPROF_FREE = 0, RPCPROF_LIVE = 1, RPCPROF_DONE = 2 }
 struct rpcprof_cell {
 	/* Line 0: what begin, every timer and end touch. */
 	uint64_t seq;   /* generation << 2 | state */
-	uint64_t key;   /* generation << 32 | thread id of the thread that began it, while that one
-	                 * may take the short way (live, raw clock); else 0 */
+	uint64_t key;   /* handle ^ id of the thread that began it, while that one may take the
+	                 * short way (live, raw clock); else 0 */
 	uint64_t refs;  /* generation << 32 | discarded << 31 | references */
 	uint64_t slots; /* generation << 32 | folding << 31 | timer slots handed out, in order */
 	uint64_t begin; /* ticks; free in the depot: next cell << 32 | next chain */
@@ -81,14 +81,15 @@ static inline struct rpcprof_timer_slot *rpcprof_cell_timers(const struct rpcpro
 /* Where inlined code finds the arena: written once by rpcprof_init, before the switch goes on. */
 struct rpcprof_arena_base {
 	char *cells;        /* unit 0; points at an empty cell until init */
-	uint32_t unit_mask; /* units of a cell - 1 */
+	uint64_t cell_mask; /* takes the handle of a timer to its Stat's */
 	uint32_t capacity;  /* timer slots of a cell without the accumulators */
+	uint32_t units;     /* of a cell */
 };
 extern struct rpcprof_arena_base rpcprof_arena;
 
 /* What inlined code needs of the calling thread; the rest of its state is the library's. */
 struct rpcprof_thread_id {
-	uint32_t id; /* kernel thread id; 0 until its first record */
+	uint64_t id; /* kernel thread id; 0 until its first record */
 };
 extern __thread struct rpcprof_thread_id rpcprof_thread
 	__attribute__((tls_model("initial-exec")));

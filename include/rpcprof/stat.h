@@ -26,14 +26,13 @@ extern "C" {
 
 /** A reference to a Stat, by value. All zero is the null Stat. */
 struct rpcprof_stat {
-	uint32_t cell; /* offset in the arena, in units; not an address */
-	uint32_t generation;
+	uint64_t bits; /* generation << 32 | offset of the cell in the arena, in units */
 };
 
 /** Whether a handle is the null Stat: nothing will be recorded through it. */
 static inline bool rpcprof_stat_is_null(struct rpcprof_stat stat)
 {
-	return stat.cell == 0;
+	return stat.bits == 0;
 }
 
 /* The way of stat_begin when the switch is on. */
@@ -42,8 +41,7 @@ struct rpcprof_stat rpcprof_stat_begin_on(uint32_t tag, uint64_t ticks);
 static inline struct rpcprof_stat rpcprof_stat_none_(void)
 {
 	struct rpcprof_stat none;
-	none.cell = 0;
-	none.generation = 0;
+	none.bits = 0;
 	return none;
 }
 
@@ -59,7 +57,7 @@ static inline struct rpcprof_stat rpcprof_stat_none_(void)
  */
 static inline struct rpcprof_stat rpcprof_stat_begin(uint32_t tag)
 {
-	if (__builtin_expect(!rpcprof_enabled(), 1))
+	if (!rpcprof_enabled())
 		return rpcprof_stat_none_();
 	return rpcprof_stat_begin_on(tag, 0);
 }
@@ -72,7 +70,7 @@ static inline struct rpcprof_stat rpcprof_stat_begin(uint32_t tag)
  */
 static inline struct rpcprof_stat rpcprof_stat_begin_at(uint32_t tag, uint64_t ticks)
 {
-	if (__builtin_expect(!rpcprof_enabled(), 1))
+	if (!rpcprof_enabled())
 		return rpcprof_stat_none_();
 	return rpcprof_stat_begin_on(tag, ticks);
 }

@@ -29,9 +29,8 @@ extern "C" {
 
 /** A running timer, by value. All zero is the null timer. */
 struct rpcprof_timer {
-	uint64_t begin;      /* ticks */
-	uint32_t slot;       /* offset in the arena, in units */
-	uint32_t generation; /* of the Stat */
+	uint64_t begin; /* ticks */
+	uint64_t bits;  /* generation of the Stat << 32 | offset of the slot in the arena, in units */
 };
 
 struct rpcprof_timer rpcprof_timer_begin_slow(struct rpcprof_stat stat, uint32_t tag,
@@ -43,23 +42,22 @@ static inline struct rpcprof_timer rpcprof_timer_none_(void)
 {
 	struct rpcprof_timer none;
 	none.begin = 0;
-	none.slot = 0;
-	none.generation = 0;
+	none.bits = 0;
 	return none;
 }
 
-static inline struct rpcprof_cell *rpcprof_cell_at_(uint32_t unit)
+/* Where the low half of a handle points. */
+static inline void *rpcprof_unit_at_(uint64_t bits)
 {
-	return (struct rpcprof_cell *)(void *)(rpcprof_arena.cells +
-	                                       ((size_t)unit << RPCPROF_UNIT_SHIFT));
+	return rpcprof_arena.cells + ((size_t)(uint32_t)bits << RPCPROF_UNIT_SHIFT);
 }
 
 /* Whether the calling thread may take the short way: it began the Stat, which is live, and the
  * clock is raw. relaxed: only this thread stores a key that matches it. */
-static inline bool rpcprof_cell_is_mine_(const struct rpcprof_cell *cell, uint32_t generation)
+static inline bool rpcprof_cell_is_mine_(const struct rpcprof_cell *cell, uint64_t bits)
 {
 	return __builtin_expect(__atomic_load_n(&cell->key, __ATOMIC_RELAXED) ==
-	                        ((uint64_t)generation << 32 | rpcprof_thread.id), 1);
+	                        (bits ^ rpcprof_thread.id), 1);
 }
 
 /* Takes the next slot of the owner's grant; false if the grant is used up. One instruction without
@@ -79,14 +77,33 @@ static inline bool rpcprof_own_slot_(struct rpcprof_cell *cell, uint32_t *slot)
 	return __builtin_expect(next < limit, 1);
 }
 
-static inline void rpcprof_slot_fill_(struct rpcprof_timer_slot *slot, uint32_t generation,
-                                      uint32_t tag, uint64_t ticks)
+static inline void rpcprof_slot_fill_(struct rpcprof_timer_slot *slot, uint64_t bits, uint32_t tag,
+                                      uint64_t ticks)
 {
 	__atomic_store_n(&slot->begin, ticks, __ATOMIC_RELAXED);
 	__atomic_store_n(&slot->end, (uint64_t)0, __ATOMIC_RELAXED);
-	__atomic_store_n(&slot->thread, (uint64_t)rpcprof_thread.id, __ATOMIC_RELAXED);
+	__atomic_store_n(&slot->thread, rpcprof_thread.id, __ATOMIC_RELAXED);
 	/* T1 release, pairs with V2 (in-flight readers): a stamped timer is complete. */
-	__atomic_store_n(&slot->stamp, (uint64_t)generation << 32 | tag, __ATOMIC_RELEASE);
+	__atomic_store_n(&slot->stamp, bits >> 32 << 32 | tag, __ATOMIC_RELEASE);
+}
+
+/* ticks 0 = now */
+static inline struct rpcprof_timer rpcprof_timer_begin_(struct rpcprof_stat stat, uint32_t tag,
+                                                        uint64_t ticks)
+{
+	struct rpcprof_timer timer;
+	struct rpcprof_cell *cell;
+	uint32_t slot;
+
+	if (rpcprof_stat_is_null(stat))
+		return rpcprof_timer_none_();
+	cell = (struct rpcprof_cell *)rpcprof_unit_at_(stat.bits);
+	if (!rpcprof_cell_is_mine_(cell, stat.bits) || !rpcprof_own_slot_(cell, &slot))
+		return rpcprof_timer_begin_slow(stat, tag, ticks);
+	timer.begin = ticks != 0 ? ticks : rpcprof_clock_raw();
+	timer.bits = stat.bits + (sizeof(*cell) >> RPCPROF_UNIT_SHIFT) + slot;
+	rpcprof_slot_fill_(&rpcprof_cell_timers(cell)[slot], stat.bits, tag, timer.begin);
+	return timer;
 }
 
 /**
@@ -100,44 +117,14 @@ static inline void rpcprof_slot_fill_(struct rpcprof_timer_slot *slot, uint32_t 
  */
 static inline struct rpcprof_timer rpcprof_timer_begin(struct rpcprof_stat stat, uint32_t tag)
 {
-	struct rpcprof_timer timer;
-	struct rpcprof_cell *cell;
-	uint32_t slot;
-
-	if (rpcprof_stat_is_null(stat))
-		return rpcprof_timer_none_();
-	cell = rpcprof_cell_at_(stat.cell);
-	if (!rpcprof_cell_is_mine_(cell, stat.generation))
-		return rpcprof_timer_begin_slow(stat, tag, 0);
-	if (!rpcprof_own_slot_(cell, &slot))
-		return rpcprof_timer_begin_slow(stat, tag, 0);
-	timer.begin = rpcprof_clock_raw();
-	timer.slot = stat.cell + (uint32_t)(sizeof(*cell) >> RPCPROF_UNIT_SHIFT) + slot;
-	timer.generation = stat.generation;
-	rpcprof_slot_fill_(&rpcprof_cell_timers(cell)[slot], stat.generation, tag, timer.begin);
-	return timer;
+	return rpcprof_timer_begin_(stat, tag, 0);
 }
 
 /** As rpcprof_timer_begin(), but begins at a tick that you have. */
 static inline struct rpcprof_timer rpcprof_timer_begin_at(struct rpcprof_stat stat, uint32_t tag,
                                                           uint64_t ticks)
 {
-	struct rpcprof_timer timer;
-	struct rpcprof_cell *cell;
-	uint32_t slot;
-
-	if (rpcprof_stat_is_null(stat))
-		return rpcprof_timer_none_();
-	cell = rpcprof_cell_at_(stat.cell);
-	if (!rpcprof_cell_is_mine_(cell, stat.generation))
-		return rpcprof_timer_begin_slow(stat, tag, ticks);
-	if (!rpcprof_own_slot_(cell, &slot))
-		return rpcprof_timer_begin_slow(stat, tag, ticks);
-	timer.begin = ticks;
-	timer.slot = stat.cell + (uint32_t)(sizeof(*cell) >> RPCPROF_UNIT_SHIFT) + slot;
-	timer.generation = stat.generation;
-	rpcprof_slot_fill_(&rpcprof_cell_timers(cell)[slot], stat.generation, tag, ticks);
-	return timer;
+	return rpcprof_timer_begin_(stat, tag, ticks);
 }
 
 /**
@@ -154,13 +141,14 @@ static inline uint64_t rpcprof_timer_end(struct rpcprof_timer timer)
 {
 	struct rpcprof_timer_slot *slot;
 	struct rpcprof_cell *cell;
-	uint64_t ticks;
+	uint64_t bits, ticks;
 
-	if (timer.slot == 0)
+	if (timer.bits == 0)
 		return 0;
-	cell = rpcprof_cell_at_(timer.slot & ~rpcprof_arena.unit_mask);
-	slot = (struct rpcprof_timer_slot *)(void *)rpcprof_cell_at_(timer.slot);
-	if (!rpcprof_cell_is_mine_(cell, timer.generation) ||
+	bits = timer.bits & rpcprof_arena.cell_mask;
+	cell = (struct rpcprof_cell *)rpcprof_unit_at_(bits);
+	slot = (struct rpcprof_timer_slot *)rpcprof_unit_at_(timer.bits);
+	if (!rpcprof_cell_is_mine_(cell, bits) ||
 	    __builtin_expect(__atomic_load_n(&slot->begin, __ATOMIC_RELAXED) != timer.begin ||
 	                     __atomic_load_n(&slot->end, __ATOMIC_RELAXED) != 0, 0)) {
 		rpcprof_timer_end_slow(timer, 0);
@@ -176,8 +164,32 @@ static inline uint64_t rpcprof_timer_end(struct rpcprof_timer timer)
 /** As rpcprof_timer_end(), but ends at a tick that you have. */
 static inline void rpcprof_timer_end_at(struct rpcprof_timer timer, uint64_t ticks)
 {
-	if (timer.slot != 0)
+	if (timer.bits != 0)
 		rpcprof_timer_end_slow(timer, ticks);
+}
+
+/* ticks 0 = now */
+static inline void rpcprof_lap_(struct rpcprof_stat stat, uint32_t tag, uint64_t ticks)
+{
+	struct rpcprof_timer_slot *timers;
+	struct rpcprof_cell *cell;
+	uint32_t slot, open;
+
+	if (rpcprof_stat_is_null(stat))
+		return;
+	cell = (struct rpcprof_cell *)rpcprof_unit_at_(stat.bits);
+	if (__builtin_expect(tag == RPCPROF_TAG_NONE, 0) ||
+	    !rpcprof_cell_is_mine_(cell, stat.bits) || !rpcprof_own_slot_(cell, &slot)) {
+		rpcprof_lap_slow(stat, tag, ticks);
+		return;
+	}
+	timers = rpcprof_cell_timers(cell);
+	ticks = ticks != 0 ? ticks : rpcprof_clock_raw();
+	open = __atomic_load_n(&cell->open_lap, __ATOMIC_RELAXED);
+	__atomic_store_n(&cell->open_lap, slot + 1, __ATOMIC_RELAXED);
+	if (open != 0)
+		__atomic_store_n(&timers[open - 1].end, ticks, __ATOMIC_RELAXED);
+	rpcprof_slot_fill_(&timers[slot], stat.bits, tag, ticks);
 }
 
 /**
@@ -192,35 +204,13 @@ static inline void rpcprof_timer_end_at(struct rpcprof_timer timer, uint64_t tic
  */
 static inline void rpcprof_lap(struct rpcprof_stat stat, uint32_t tag)
 {
-	struct rpcprof_cell *cell;
-	uint32_t slot, open;
-	uint64_t ticks;
-
-	if (rpcprof_stat_is_null(stat))
-		return;
-	cell = rpcprof_cell_at_(stat.cell);
-	if (!rpcprof_cell_is_mine_(cell, stat.generation) ||
-	    __builtin_expect(tag == RPCPROF_TAG_NONE, 0)) {
-		rpcprof_lap_slow(stat, tag, 0);
-		return;
-	}
-	if (!rpcprof_own_slot_(cell, &slot)) {
-		rpcprof_lap_slow(stat, tag, 0);
-		return;
-	}
-	ticks = rpcprof_clock_raw();
-	open = cell->open_lap;
-	cell->open_lap = slot + 1;
-	if (open != 0)
-		__atomic_store_n(&rpcprof_cell_timers(cell)[open - 1].end, ticks, __ATOMIC_RELAXED);
-	rpcprof_slot_fill_(&rpcprof_cell_timers(cell)[slot], stat.generation, tag, ticks);
+	rpcprof_lap_(stat, tag, 0);
 }
 
 /** As rpcprof_lap(), but at a tick that you have. */
 static inline void rpcprof_lap_at(struct rpcprof_stat stat, uint32_t tag, uint64_t ticks)
 {
-	if (!rpcprof_stat_is_null(stat))
-		rpcprof_lap_slow(stat, tag, ticks);
+	rpcprof_lap_(stat, tag, ticks);
 }
 
 /** A stage timed before its Stat is known: by value, the caller's. */
