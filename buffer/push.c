@@ -16,9 +16,11 @@
  * pushes little would see its newest values displaced as soon as the others get round to its old
  * block. So whoever opens number n closes n - blocks / 2 if it is still open, and its CPU will
  * take a new one: a value stays for at least half the numbers, in which each CPU leaves at most one
- * block unfilled: at least capacity / 2 pushes. Over all numbers each leaves two unfilled, which
- * the 2 * shards blocks make up for: at least `capacity` values are in it. A CPU alone, which
- * leaves none unfilled, keeps exactly the newest.
+ * block unfilled: at least capacity / 2 pushes. Over all numbers each leaves at most two unfilled,
+ * which the 2 * shards blocks more make up for: at least `capacity` values are in the ring, from
+ * that many pushes or more after the oldest number was opened. Missing of the newest `capacity`
+ * are therefore only values of blocks that were open then: shards * block_slots at most, and of a
+ * CPU alone none.
  *
  * Each of these costs some recency, and nothing else: a thread that is preempted in here for
  * longer than the others take to fill the ring; one that is moved to another CPU in here; two

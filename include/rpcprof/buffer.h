@@ -26,9 +26,9 @@ extern "C" {
  * with another `memory` is the same buffer seen through another mapping. */
 struct rpcprof_buffer {
 	void *memory;
-	uint32_t capacity;    /* at least so many of the newest values are kept */
+	uint32_t capacity;    /* at least so many values are kept: see rpcprof_buffer_push() */
 	uint32_t shards;      /* one per CPU */
-	uint32_t block_slots; /* B: 1..15 */
+	uint32_t block_slots; /* 1..15 */
 	uint32_t blocks;
 	uint32_t first_block; /* bytes from `memory` to block 0 */
 	uint32_t reserved;
@@ -41,7 +41,7 @@ typedef int rpcprof_buffer_fn(void *arg, uint64_t value);
  * How many bytes a buffer takes.
  *
  * @param capacity  1 .. RPCPROF_BUFFER_CAPACITY_MAX
- * @param shards    0 for one per CPU of the machine
+ * @param shards    0 for one per CPU of the machine; above 1024 is 1024
  * @return          bytes, a multiple of 128; 0 if capacity is out of range
  */
 size_t rpcprof_buffer_bytes(uint32_t capacity, uint32_t shards);
@@ -61,10 +61,15 @@ int rpcprof_buffer_init(struct rpcprof_buffer *buffer, void *memory, uint32_t ca
 /**
  * Puts a value in, in place of about the oldest when full.
  *
+ * Once as many have been pushed, at least `capacity` values are in it, but for those taken out.
+ * Where one CPU pushes, or all push alike, they are the newest. Where some push little, all of the
+ * newest capacity / 2 are among them, and of the rest those from mostly idle CPUs may be displaced
+ * early, at most shards * block_slots of them. A thread that is preempted inside for as long
+ * as the others take to fill the buffer, or moved to another CPU, may displace a newer one.
+ *
  * @param value  not 0
- * @return       the value it displaced, now the caller's; 0 if none. At times a value comes back
- *               although the buffer is not full, never one of the newest `capacity`, unless this
- *               thread was preempted inside for a whole lap
+ * @return       the value it displaced, now the caller's, who may well be handed one before the
+ *               buffer is full; 0 if none
  *
  * Threads:  any, also in a signal handler
  * Progress: wait-free but for a new block, where it is lock-free; allocates: never
