@@ -103,14 +103,14 @@ static uint64_t take_from(const struct rpcprof_buffer *buffer, struct buffer_blo
 
 /*
  * The hint is the number where the last value was found: what came before has been taken, but for
- * what was pushed since into old blocks that are still open; the round comes to those last.
+ * what was pushed since into old blocks that are still open. The round comes to those last, at
+ * `next` and above; a hint from there, or one that has been lapped, is none.
  */
 uint64_t rpcprof_buffer_take_oldest(struct rpcprof_buffer *buffer)
 {
 	struct buffer_head *head = buffer_head(buffer);
 	uint64_t next = rpcprof_load_relaxed(&head->next_number);
 	uint64_t hint = rpcprof_load_relaxed(&head->oldest_hint);
-	/* A hint that has been lapped, or is from the future by a stale `next`, is none. */
 	uint64_t from = next - hint <= buffer->blocks ? hint : next - buffer->blocks;
 	struct round round = round_from(buffer, from);
 	struct buffer_block *block;
@@ -120,9 +120,6 @@ uint64_t rpcprof_buffer_take_oldest(struct rpcprof_buffer *buffer)
 
 		if (value == 0)
 			continue;
-		/* Past `next` the round has come to the blocks of the numbers before `from`. */
-		if (next - from <= number - from)
-			number -= buffer->blocks;
 		if (number != hint)
 			rpcprof_store_relaxed(&head->oldest_hint, number);
 		return value;

@@ -128,6 +128,7 @@ static __attribute__((noinline)) uint64_t push_slow(const struct rpcprof_buffer 
 			continue;
 		}
 		if (fresh == 0) {
+			/* So that nobody else has to write to its line, half a ring later. */
 			close_block(buffer, ticket);
 			fresh = open_block(buffer);
 		}

@@ -189,10 +189,10 @@ Test(buffer, drain_stops_when_told_and_the_rest_stays)
 	struct rpcprof_buffer buffer = buffer_open(100, 1);
 	struct list list = { .stop = 3 };
 
-	push_range(&buffer, 1, 10);
+	push_range(&buffer, 1, 50);
 	cr_assert_eq(rpcprof_buffer_drain(&buffer, list_add, &list), 3);
-	cr_assert_eq(rpcprof_buffer_drain(&buffer, list_add, &list), 7);
-	for (uint64_t i = 0; i < 10; i++)
+	cr_assert_eq(rpcprof_buffer_drain(&buffer, list_add, &list), 47);
+	for (uint64_t i = 0; i < 50; i++)
 		cr_assert_eq(list.values[i], i + 1);
 }
 
@@ -201,10 +201,10 @@ Test(buffer, walk_stops_when_told_and_takes_nothing)
 	struct rpcprof_buffer buffer = buffer_open(100, 1);
 	struct list list = { .stop = 3 };
 
-	push_range(&buffer, 1, 10);
+	push_range(&buffer, 1, 50);
 	cr_assert_eq(rpcprof_buffer_walk(&buffer, list_add, &list), 3);
-	cr_assert_eq(rpcprof_buffer_walk(&buffer, list_add, &list), 10);
-	cr_assert_eq(rpcprof_buffer_drain(&buffer, list_add, &list), 10);
+	cr_assert_eq(rpcprof_buffer_walk(&buffer, list_add, &list), 50);
+	cr_assert_eq(rpcprof_buffer_drain(&buffer, list_add, &list), 50);
 }
 
 Test(buffer, drain_is_oldest_first_also_after_many_laps)
@@ -255,7 +255,8 @@ Test(buffer, take_oldest_takes_in_order_until_empty)
 Test(buffer, take_oldest_follows_when_it_is_lapped)
 {
 	struct rpcprof_buffer buffer = buffer_open(100, 1);
-	uint64_t slots = rpcprof_buffer_slots(&buffer), last = 5 * slots;
+	uint64_t slots = rpcprof_buffer_slots(&buffer);
+	uint64_t last = 5 * slots + 4 * buffer.block_slots;
 
 	push_range(&buffer, 1, 10);
 	cr_assert_eq(rpcprof_buffer_take_oldest(&buffer), 1);
@@ -263,6 +264,18 @@ Test(buffer, take_oldest_follows_when_it_is_lapped)
 		rpcprof_buffer_push(&buffer, value);
 	for (uint64_t value = last - slots + 1; value <= last; value++)
 		cr_assert_eq(rpcprof_buffer_take_oldest(&buffer), value);
+}
+
+/* Else each would look through all the empty blocks again. */
+Test(buffer, take_oldest_goes_on_where_it_was)
+{
+	struct rpcprof_buffer buffer = buffer_open(100, 1);
+
+	push_range(&buffer, 1, 90);
+	for (uint64_t taken = 1; taken <= 90; taken++) {
+		cr_assert_eq(rpcprof_buffer_take_oldest(&buffer), taken);
+		cr_assert_eq(buffer_head(&buffer)->oldest_hint, (taken - 1) / buffer.block_slots);
+	}
 }
 
 Test(buffer, take_oldest_finds_a_value_whatever_the_hint)
