@@ -60,7 +60,8 @@ function(rpcprof_library name)
   # -Bsymbolic: program and library would each see a rpcprof_control_page of their own.
   target_link_options(${name} PRIVATE LINKER:-z,nodelete
     LINKER:--version-script=${rpcprof_export_list}
-    $<$<BOOL:${RPCPROF_HAVE_UNDEFINED_VERSION}>:LINKER:--undefined-version>)
+    $<$<BOOL:${RPCPROF_HAVE_UNDEFINED_VERSION}>:LINKER:--undefined-version>
+    $<$<NOT:$<BOOL:${RPCPROF_SANITIZE}>>:LINKER:-z,defs>)
   set_target_properties(${name} PROPERTIES LINK_DEPENDS ${rpcprof_export_list})
 
   set_property(GLOBAL APPEND PROPERTY RPCPROF_LIBRARIES ${name})
