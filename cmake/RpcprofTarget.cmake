@@ -48,7 +48,8 @@ function(rpcprof_library name)
   foreach(target ${name} ${name}_static)
     add_library(rpcprof::${target} ALIAS ${target})
     set_target_properties(${target} PROPERTIES OUTPUT_NAME ${output} LINKER_LANGUAGE C
-      VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
+      VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}
+      INSTALL_RPATH "\$ORIGIN") # where the libraries find each other, whatever the prefix
     target_include_directories(${target} PUBLIC
       $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
       $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
@@ -60,8 +61,10 @@ function(rpcprof_library name)
   # -Bsymbolic: program and library would each see a rpcprof_control_page of their own.
   target_link_options(${name} PRIVATE LINKER:-z,nodelete
     LINKER:--version-script=${rpcprof_export_list}
-    $<$<BOOL:${RPCPROF_HAVE_UNDEFINED_VERSION}>:LINKER:--undefined-version>
-    $<$<NOT:$<BOOL:${RPCPROF_SANITIZE}>>:LINKER:-z,defs>)
+    $<$<BOOL:${RPCPROF_HAVE_UNDEFINED_VERSION}>:LINKER:--undefined-version>)
+  if(NOT RPCPROF_SANITIZE) # their runtime is in the program only
+    target_link_options(${name} PRIVATE LINKER:-z,defs)
+  endif()
   set_target_properties(${name} PROPERTIES LINK_DEPENDS ${rpcprof_export_list})
 
   set_property(GLOBAL APPEND PROPERTY RPCPROF_LIBRARIES ${name})
