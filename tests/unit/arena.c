@@ -1,0 +1,477 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Memory, configuration, order, forks and threads. */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "rpcprof/rpcprof.h"
+
+static char last_message[512];
+
+static void keep_message(void *arg, enum rpcprof_log_level level, const char *message)
+{
+	(void)arg;
+	(void)level;
+	(void)snprintf(last_message, sizeof(last_message), "%s", message);
+}
+
+static struct rpcprof_config config_of(uint32_t capacity)
+{
+	struct rpcprof_config config = {
+		.size = sizeof(config), .capacity = capacity, .log = keep_message};
+	return config;
+}
+
+static void start(uint32_t capacity)
+{
+	struct rpcprof_config config = config_of(capacity);
+
+	cr_assert_eq(rpcprof_init(&config), 0);
+	cr_assert_eq(rpcprof_enable(true), 0);
+}
+
+static struct rpcprof_counters counters(void)
+{
+	struct rpcprof_counters all;
+
+	cr_assert_eq(rpcprof_counters_get(&all), 0);
+	return all;
+}
+
+static int64_t numbers[1 << 16];
+static int64_t number_count;
+
+static int keep_number(void *arg, const struct rpcprof_view *view)
+{
+	(void)arg;
+	numbers[number_count++] = rpcprof_view_status(view);
+	return 0;
+}
+
+static void record(int32_t number)
+{
+	struct rpcprof_stat stat = rpcprof_stat_begin(RPCPROF_TAG_SERVER);
+
+	rpcprof_stat_set_status(stat, number);
+	rpcprof_stat_end(stat);
+}
+
+Test(arena, the_newest_are_kept_and_the_rest_is_counted)
+{
+	const uint32_t capacities[] = {100};
+
+	start(capacities[0]);
+	for (int32_t i = 0; i < 1000; i++)
+		record(i);
+	cr_assert_eq(rpcprof_snapshot(NULL, keep_number, NULL), 100);
+	for (int64_t i = 0; i < 100; i++)
+		cr_assert_eq(numbers[i], 900 + i);
+	number_count = 0;
+	cr_assert_geq(rpcprof_drain(keep_number, NULL), 100);
+	cr_assert_eq(counters().pushed, 1000);
+	cr_assert_eq(counters().drained + counters().displaced, 1000);
+}
+
+Test(arena, capacity_one_works)
+{
+	start(1);
+	for (int32_t i = 0; i < 50; i++)
+		record(i);
+	cr_assert_eq(rpcprof_snapshot(NULL, keep_number, NULL), 1);
+	cr_assert_eq(numbers[0], 49);
+}
+
+Test(arena, configurations_out_of_range_are_refused_by_name)
+{
+	struct rpcprof_config config = config_of((1u << 24) + 1);
+	struct rpcprof_memory memory;
+
+	cr_assert_eq(rpcprof_init(&config), -EINVAL);
+	cr_assert_not_null(strstr(last_message, "capacity is 16777217"));
+	cr_assert_not_null(strstr(last_message, "1 to 16777216"));
+	cr_assert_eq(rpcprof_memory_needed(&config, &memory), -EINVAL);
+	config = config_of(0);
+	config.cell_bytes = 768;
+	cr_assert_eq(rpcprof_init(&config), -EINVAL);
+	cr_assert_not_null(strstr(last_message, "cell_bytes is 768"));
+	config = config_of(0);
+	config.size = 3;
+	cr_assert_eq(rpcprof_init(&config), -EINVAL);
+	config = config_of(0);
+	config.clock = 9;
+	cr_assert_eq(rpcprof_init(&config), -EINVAL);
+	config = config_of(64);
+	cr_assert_eq(rpcprof_init(&config), 0); /* what failed left nothing behind */
+}
+
+Test(arena, memory_that_cannot_be_had_leaves_nothing_half_done)
+{
+	struct rpcprof_config config = config_of(RPCPROF_CAPACITY_MAX);
+	struct rlimit limit = {1u << 30, 1u << 30};
+
+	cr_assert_eq(setrlimit(RLIMIT_AS, &limit), 0);
+	cr_assert_eq(rpcprof_init(&config), -ENOMEM);
+	cr_assert_not_null(strstr(last_message, "no memory for capacity 16777216"));
+	cr_assert_eq(rpcprof_enable(true), -ENODEV);
+	config = config_of(64);
+	cr_assert_eq(rpcprof_init(&config), 0);
+}
+
+Test(arena, a_second_init_changes_nothing)
+{
+	struct rpcprof_config other = config_of(128), config;
+
+	start(64);
+	cr_assert_eq(rpcprof_init(&other), -EALREADY);
+	cr_assert_eq(rpcprof_get_config(&config), 0);
+	cr_assert_eq(config.capacity, 64);
+	cr_assert_eq(config.tag_entries, 4096);
+}
+
+Test(arena, memory_is_known_in_advance)
+{
+	struct rpcprof_memory memory, small;
+	struct rpcprof_config config = config_of(4096);
+
+	cr_assert_eq(rpcprof_memory_needed(NULL, &memory), 0);
+	cr_assert_eq(memory.total, memory.control + memory.slots + memory.cells + memory.tags);
+	/* two rings of 16384, a quarter in flight and as much for stashes, and the null cell */
+	cr_assert_geq(memory.cells, (2 * 16384 + 2 * 4096) * UINT64_C(1024));
+	cr_assert_leq(memory.cells, (2 * 16384 + 2 * 4096 + 64 * 1024) * UINT64_C(1024));
+	config.single_ring = 1;
+	cr_assert_eq(rpcprof_memory_needed(&config, &small), 0);
+	cr_assert_lt(small.total, memory.total / 4);
+}
+
+Test(arena, fini_is_for_good_and_may_come_twice)
+{
+	struct rpcprof_stat stat;
+
+	start(64);
+	stat = rpcprof_stat_begin(RPCPROF_TAG_SERVER);
+	rpcprof_fini();
+	rpcprof_fini();
+	cr_assert_not(rpcprof_enabled());
+	cr_assert_eq(rpcprof_enable(true), -ENODEV);
+	cr_assert_not(rpcprof_enabled());
+	rpcprof_stat_end(stat);
+	cr_assert_eq(rpcprof_drain(keep_number, NULL), 1);
+	cr_assert_eq(rpcprof_init(NULL), -EALREADY);
+}
+
+static int finis;
+
+static void count_fini(void)
+{
+	finis++;
+}
+
+Test(arena, fini_calls_what_was_registered_once)
+{
+	cr_assert_eq(rpcprof_at_fini(count_fini), -ENODEV);
+	start(64);
+	for (int i = 0; i < 8; i++)
+		cr_assert_eq(rpcprof_at_fini(count_fini), 0);
+	cr_assert_eq(rpcprof_at_fini(count_fini), -ENOSPC);
+	rpcprof_fini();
+	rpcprof_fini();
+	cr_assert_eq(finis, 8);
+}
+
+Test(arena, too_many_in_flight_give_the_null_stat_and_are_counted)
+{
+	struct rpcprof_config config = config_of(64);
+	struct rpcprof_stat stats[4096];
+	uint32_t got = 0;
+
+	config.single_ring = 1;
+	cr_assert_eq(rpcprof_init(&config), 0);
+	rpcprof_enable(true);
+	while (got < 4096 && !rpcprof_stat_is_null(
+				     stats[got] = rpcprof_stat_begin(RPCPROF_TAG_SERVER)))
+		got++;
+	cr_assert_geq(got, 64); /* max_in_flight */
+	cr_assert_lt(got, 4096);
+	cr_assert_eq(counters().dropped_no_cell, 1);
+	for (uint32_t i = 0; i < got; i++)
+		rpcprof_stat_end(stats[i]);
+	cr_assert_eq(counters().pushed, got);
+	record(1);
+	cr_assert_eq(counters().pushed, got + 1);
+}
+
+static int count_only(void *arg, const struct rpcprof_view *view)
+{
+	(void)view;
+	++*(uint64_t *)arg;
+	return 0;
+}
+
+Test(arena, the_history_gives_cells_but_keeps_half)
+{
+	struct rpcprof_stat stat;
+	uint64_t in_dump = 0;
+	uint32_t got = 0;
+
+	start(64);
+	for (int32_t i = 0; i < 200; i++)
+		record(i);
+	cr_assert_gt(rpcprof_collect(count_only, &in_dump), 0);
+	for (int32_t i = 0; i < 200; i++)
+		record(i);
+	do {
+		stat = rpcprof_stat_begin(RPCPROF_TAG_SERVER);
+	} while (!rpcprof_stat_is_null(stat) && ++got < 100000);
+	cr_assert_lt(got, 100000);
+	in_dump = 0;
+	rpcprof_drain(count_only, &in_dump);
+	cr_assert_geq(in_dump, 64 + 32);
+	cr_assert_eq(counters().pushed, counters().drained + counters().displaced);
+}
+
+Test(arena, collecting_does_not_blind_the_dump)
+{
+	uint64_t collected = 0;
+
+	start(100);
+	for (int32_t i = 0; i < 110; i++) {
+		record(i);
+		if (i % 30 == 29)
+			rpcprof_collect(count_only, &collected);
+	}
+	rpcprof_collect(count_only, &collected);
+	cr_assert_eq(collected, 110);
+	cr_assert_eq(rpcprof_snapshot(NULL, keep_number, NULL), 100);
+	for (int64_t i = 0; i < 100; i++)
+		cr_assert_eq(numbers[i], 10 + i);
+	cr_assert_eq(counters().collected, 110);
+	cr_assert_eq(counters().unaggregated, 0);
+	cr_assert_eq(counters().drained, 0);
+}
+
+Test(arena, displaced_before_collected_counts_as_unaggregated)
+{
+	uint64_t collected = 0;
+
+	start(100);
+	rpcprof_collect(count_only, &collected);
+	for (int32_t i = 0; i < 1000; i++)
+		record(i);
+	rpcprof_collect(count_only, &collected);
+	cr_assert_eq(collected + counters().unaggregated, 1000);
+	rpcprof_collect_stop();
+	for (int32_t i = 0; i < 1000; i++)
+		record(i);
+	cr_assert_eq(collected + counters().unaggregated, 1000);
+}
+
+static int stop_at_third(void *arg, const struct rpcprof_view *view)
+{
+	(void)view;
+	return ++*(int *)arg == 3;
+}
+
+Test(arena, a_drain_that_stops_leaves_the_rest)
+{
+	int seen = 0;
+	uint64_t rest = 0;
+
+	start(64);
+	for (int32_t i = 0; i < 20; i++)
+		record(i);
+	cr_assert_eq(rpcprof_drain(stop_at_third, &seen), 3);
+	cr_assert_eq(counters().drained, 3);
+	cr_assert_eq(rpcprof_drain(count_only, &rest), 17);
+}
+
+Test(arena, filters_choose)
+{
+	struct rpcprof_filter filter = {.size = sizeof(filter)};
+	struct rpcprof_stat stat;
+	uint64_t count = 0;
+
+	start(64);
+	for (int32_t i = 0; i < 10; i++)
+		record(i);
+	stat = rpcprof_stat_begin(RPCPROF_TAG_CLIENT);
+	rpcprof_stat_set_method(stat, 55);
+	usleep(3000);
+	rpcprof_stat_end(stat);
+	filter.side = RPCPROF_TAG_CLIENT;
+	cr_assert_eq(rpcprof_snapshot(&filter, count_only, &count), 1);
+	filter.side = 0;
+	filter.method = 55;
+	cr_assert_eq(rpcprof_snapshot(&filter, count_only, &count), 1);
+	filter.method = 0;
+	filter.min_duration_ns = 2500000;
+	cr_assert_eq(rpcprof_snapshot(&filter, count_only, &count), 1);
+	filter.min_duration_ns = 0;
+	filter.by_status = 1;
+	filter.status = 4;
+	cr_assert_eq(rpcprof_snapshot(&filter, keep_number, NULL), 1);
+	cr_assert_eq(numbers[0], 4);
+	filter.by_status = 0;
+	filter.last = 2;
+	cr_assert_eq(rpcprof_snapshot(&filter, count_only, &count), 2);
+	filter.unordered = 1;
+	cr_assert_eq(rpcprof_snapshot(&filter, count_only, &count), 11);
+	filter.size = 1;
+	cr_assert_eq(rpcprof_snapshot(&filter, count_only, &count), -EINVAL);
+}
+
+static int check_open(void *arg, const struct rpcprof_view *view)
+{
+	(void)arg;
+	cr_assert_str_eq(rpcprof_tag_name(rpcprof_view_open_stage(view), NULL), "/handler");
+	cr_assert_eq(rpcprof_view_end(view), 0);
+	number_count++;
+	return 0;
+}
+
+Test(arena, calls_in_flight_are_listed_with_their_stage)
+{
+	struct rpcprof_filter old = {.size = sizeof(old), .min_duration_ns = 3600000000000};
+	struct rpcprof_stat stat;
+
+	start(64);
+	record(1);
+	stat = rpcprof_stat_begin(RPCPROF_TAG_SERVER);
+	rpcprof_timer_end(rpcprof_timer_begin(stat, RPCPROF_TAG("/decode")));
+	rpcprof_timer_begin(stat, RPCPROF_TAG("/handler"));
+	cr_assert_eq(rpcprof_inflight(NULL, check_open, NULL), 1);
+	cr_assert_eq(number_count, 1);
+	cr_assert_eq(rpcprof_inflight(&old, check_open, NULL), 0);
+	rpcprof_stat_end(stat);
+	cr_assert_eq(rpcprof_inflight(NULL, check_open, NULL), 0);
+}
+
+static struct rpcprof_stat handed_over;
+
+static void *end_it(void *arg)
+{
+	(void)arg;
+	rpcprof_timer_end(rpcprof_timer_begin(handed_over, RPCPROF_TAG("/there")));
+	rpcprof_stat_end(handed_over);
+	return NULL;
+}
+
+static int two_threads(void *arg, const struct rpcprof_view *view)
+{
+	struct rpcprof_timer_view timer[2];
+	uint32_t timers = 0;
+
+	(void)arg;
+	for (uint32_t i = 0; i < view->slots; i++)
+		if (rpcprof_view_timer(view, i, &timer[timers]))
+			timers++;
+	cr_assert_eq(timers, 2);
+	cr_assert_neq(timer[0].thread, timer[1].thread);
+	return 0;
+}
+
+Test(arena, begun_here_and_ended_there)
+{
+	pthread_t thread;
+
+	start(64);
+	handed_over = rpcprof_stat_begin(RPCPROF_TAG_SERVER);
+	rpcprof_timer_end(rpcprof_timer_begin(handed_over, RPCPROF_TAG("/here")));
+	cr_assert_eq(pthread_create(&thread, NULL, end_it, NULL), 0);
+	pthread_join(thread, NULL);
+	cr_assert_eq(rpcprof_drain(two_threads, NULL), 1);
+}
+
+static void *record_some(void *arg)
+{
+	for (int32_t i = 0; i < 100; i++)
+		record(i);
+	return arg;
+}
+
+Test(arena, threads_that_exit_give_their_cells_back)
+{
+	pthread_t thread;
+
+	start(64);
+	for (int i = 0; i < 1000; i++) {
+		cr_assert_eq(pthread_create(&thread, NULL, record_some, NULL), 0);
+		pthread_join(thread, NULL);
+	}
+	cr_assert_eq(counters().dropped_no_cell, 0);
+	cr_assert_eq(counters().pushed, 100000);
+}
+
+Test(arena, a_forked_child_has_an_arena_of_its_own)
+{
+	struct rpcprof_stat stat;
+	uint64_t count = 0;
+	int status;
+	pid_t child;
+
+	start(64);
+	record(1);
+	stat = rpcprof_stat_begin(RPCPROF_TAG_SERVER);
+	child = fork();
+	if (child == 0) {
+		int wrong = rpcprof_snapshot(NULL, count_only, &count) != 0;
+		wrong |= rpcprof_inflight(NULL, count_only, &count) != 0;
+		wrong |= !rpcprof_enabled();
+		record(2);
+		rpcprof_stat_end(stat); /* the parent's: late here */
+		wrong |= rpcprof_drain(count_only, &count) != 1;
+		wrong |= counters().late != 1 || counters().pushed != 1;
+		wrong |= rpcprof_tag_find("server", 6) != RPCPROF_TAG_SERVER;
+		_exit(wrong);
+	}
+	cr_assert_eq(waitpid(child, &status, 0), child);
+	cr_assert(WIFEXITED(status));
+	cr_assert_eq(WEXITSTATUS(status), 0);
+	rpcprof_stat_end(stat);
+	cr_assert_eq(rpcprof_drain(count_only, &count), 2);
+}
+
+static volatile sig_atomic_t signals;
+static struct rpcprof_stat interrupted;
+
+static void record_in_handler(int number)
+{
+	(void)number;
+	signals++;
+	rpcprof_timer_end(rpcprof_timer_begin(interrupted, RPCPROF_TAG_OTHER));
+	record(-1);
+}
+
+Test(arena, a_signal_handler_may_record)
+{
+	struct rpcprof_counters all;
+	uint64_t begun = 0;
+	struct sigaction action = {.sa_handler = record_in_handler};
+	struct itimerspec every = {{0, 50000}, {0, 50000}};
+	timer_t timer;
+
+	start(64);
+	cr_assert_eq(sigaction(SIGALRM, &action, NULL), 0);
+	cr_assert_eq(timer_create(CLOCK_MONOTONIC, NULL, &timer), 0);
+	cr_assert_eq(timer_settime(timer, 0, &every, NULL), 0);
+	while (signals < 5000) {
+		struct rpcprof_stat stat = rpcprof_stat_begin(RPCPROF_TAG_SERVER);
+		interrupted = stat;
+		for (int i = 0; i < 12; i++)
+			rpcprof_timer_end(rpcprof_timer_begin(stat, RPCPROF_TAG_OTHER));
+		rpcprof_stat_set_status(stat, 1);
+		rpcprof_stat_end(stat);
+		begun++;
+	}
+	timer_delete(timer);
+	rpcprof_drain(keep_number, NULL);
+	all = counters();
+	cr_assert_eq(all.pushed, begun + (uint64_t)signals);
+	cr_assert_eq(all.pushed, all.drained + all.displaced);
+	cr_assert_eq(all.dropped_no_cell, 0);
+}
