@@ -35,7 +35,8 @@ static uint64_t slope_of(uint64_t ticks, int64_t ns)
 
 	if ((int64_t)ticks <= 0 || ns <= 0)
 		return 0;
-	slope = ((rpcprof_u128)(uint64_t)ns << RPCPROF_SLOPE_SHIFT) / ticks;
+	/* rounded up, so that the product, rounded down, meets the anchor */
+	slope = (((rpcprof_u128)(uint64_t)ns << RPCPROF_SLOPE_SHIFT) + ticks - 1) / ticks;
 	return slope <= UINT64_MAX ? (uint64_t)slope : 0;
 }
 
@@ -122,14 +123,17 @@ static uint64_t rate_change_ppb(const struct rpcprof_clock_map *map, uint32_t i)
 }
 
 /* How wrong the rate may be within segment i, as its neighbours tell. If the rate changed once in
- * it, the neighbours have the two rates and the segment a mean of them: the larger difference,
- * over the distance to the nearer anchor, is then exactly the worst error. */
+ * it, and not in its neighbours, these have the two rates and the segment a mean of them: the
+ * larger difference, over the distance to the nearer anchor, is then exactly the worst error. */
 static uint64_t rate_doubt_ppb(const struct rpcprof_clock_map *map, uint32_t i)
 {
 	uint64_t left = i > 0 ? rate_change_ppb(map, i - 1) : 0;
 	uint64_t right = i + 2 < map->count ? rate_change_ppb(map, i) : 0;
 
-	return (left > right ? left : right) + WANDER_PPB;
+	uint64_t larger = left > right ? left : right;
+
+	/* A little more, because distances are taken at the mean rate. */
+	return larger + larger / 256 + WANDER_PPB;
 }
 
 static uint64_t part(uint64_t ns, uint64_t ppb)

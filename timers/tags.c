@@ -1,12 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The tag table: append-only, lock-free, in memory that may be mapped elsewhere.
- *
- *     header     seed, counters, and for each kind one line: how much of its budget is used
- *     buckets    hash << 32 | record; open addressing; 0 = empty
- *     entries    record of each id, 0 = not ready; each kind has a range of ids
- *     records    {length << 32 | id}, then the name's bytes and at least one NUL, in whole words;
- *                each kind has a range of words. Records are named by their word's index, never 0
+ * Interning names: append-only, lock-free, in memory that may be mapped elsewhere.
+ * tag_table_internal.h says what lies where.
  *
  * A name is added in four steps: reserve an id and words from the kind's budget (CAS), write the
  * record, claim the first empty bucket on the name's probe path (CAS, G1), make the entry ready
@@ -35,47 +30,11 @@
 #include "atomic_internal.h"
 #include "clock_internal.h"
 #include "siphash_internal.h"
+#include "tag_table_internal.h"
 
 #define NAME_MAX_BYTES 1024
 #define PROBES_MAX 128
-#define ENTRIES_MAX (1u << 24)
-#define BYTES_MAX (1u << 31)
-#define WORD 8u
-#define FIXED_BYTES 64u
-
-/* The two halves of a kind's reservation word. */
-#define ONE_ENTRY ((uint64_t)1 << 32)
-#define WORDS_MASK 0xffffffffu
-
-/* Lines of their own: the kinds have different writers. */
-struct kind_line {
-	uint64_t used; /* entries << 32 | words */
-	uint64_t overflow;
-	uint64_t unused[6];
-};
-
-struct header {
-	uint64_t seed; /* of the hash; 0 = not attached yet */
-	uint64_t cut;
-	uint64_t unused[6];
-	struct kind_line kinds[RPCPROF_TAG_KINDS];
-};
-
-struct range {
-	uint32_t first_id, entries;
-	uint32_t first_word, words;
-};
-
-/* Where the parts of the process's table are; changed by attach only. */
-struct table {
-	struct header *header;
-	uint64_t *buckets;
-	uint32_t *entries; /* of id: entries[id] */
-	uint64_t *records;
-	uint32_t bucket_mask;
-	uint32_t ids; /* ids are below it */
-	struct range kinds[RPCPROF_TAG_KINDS];
-};
+#define WORD ((uint32_t)sizeof(uint64_t))
 
 struct name {
 	const char *text;
@@ -84,62 +43,11 @@ struct name {
 	uint64_t hash;
 };
 
-static const char *const fixed_names[] = { "", "(other)", "client", "server", "_OTHER" };
-#define FIXED_COUNT (sizeof(fixed_names) / sizeof(fixed_names[0]))
+static const char *const fixed_names[RPCPROF_TAG_FIXED + 1] = {
+	"", "(other)", "client", "server", "_OTHER",
+};
 
-static struct table table;
-
-static uint32_t bucket_count(uint32_t entries)
-{
-	uint32_t count = 2;
-
-	while (count < 2 * entries)
-		count *= 2;
-	return count;
-}
-
-/* Shares the limits out; false if they are not possible. */
-static bool split(const struct rpcprof_tag_limits *limits, struct range kinds[RPCPROF_TAG_KINDS])
-{
-	uint32_t entries = limits->entries, words = limits->bytes / WORD;
-	uint32_t id = 1, word = 1;
-
-	if (entries == 0 || entries > ENTRIES_MAX || limits->bytes > BYTES_MAX)
-		return false;
-	for (int kind = RPCPROF_TAG_METHOD; kind < RPCPROF_TAG_KINDS; kind++) {
-		struct range *range = &kinds[kind];
-
-		range->entries = limits->kind_entries[kind];
-		range->words = (uint32_t)((uint64_t)(limits->bytes / WORD) * range->entries /
-		                          limits->entries);
-		if (range->entries > entries)
-			return false;
-		entries -= range->entries;
-		words -= range->words;
-	}
-	kinds[RPCPROF_TAG_STAGE].entries = entries;
-	kinds[RPCPROF_TAG_STAGE].words = words;
-	for (int kind = 0; kind < RPCPROF_TAG_KINDS; kind++) {
-		kinds[kind].first_id = id;
-		kinds[kind].first_word = word;
-		id += kinds[kind].entries;
-		word += kinds[kind].words;
-	}
-	return entries >= FIXED_COUNT - 1 && words >= FIXED_BYTES / WORD;
-}
-
-size_t rpcprof_tags_bytes(const struct rpcprof_tag_limits *limits)
-{
-	struct range kinds[RPCPROF_TAG_KINDS];
-	size_t bytes;
-
-	if (!split(limits, kinds))
-		return 0;
-	bytes = sizeof(struct header) + (size_t)bucket_count(limits->entries) * WORD +
-	        ((size_t)limits->entries + 1) * sizeof(uint32_t) +
-	        ((size_t)limits->bytes / WORD + 2) * WORD;
-	return (bytes + 127) / 128 * 128;
-}
+static struct rpcprof_tag_table table;
 
 /* Word i of a name, padded with NUL. */
 static uint64_t name_word(const struct name *name, uint32_t i)
@@ -157,7 +65,7 @@ static uint32_t name_words(uint32_t bytes)
 }
 
 /* False for NULL and "". */
-static bool name_init(struct name *name, const struct header *header, const char *text,
+static bool name_init(struct name *name, const struct rpcprof_tag_header *header, const char *text,
                       size_t bytes)
 {
 	struct rpcprof_siphash state;
@@ -236,23 +144,23 @@ static uint32_t ready(uint32_t record)
 /* Takes an entry and `words` from a kind's budget; false if it is used up. `was`: before it. */
 static bool reserve(enum rpcprof_tag_kind kind, uint32_t words, uint64_t *was)
 {
-	const struct range *range = &table.kinds[kind];
+	const struct rpcprof_tag_range *range = &table.kinds[kind];
 	uint64_t *used = &table.header->kinds[kind].used;
 
 	*was = rpcprof_load_relaxed(used);
 	do {
 		if ((*was >> 32) >= range->entries ||
-		    (*was & WORDS_MASK) + words > range->words)
+		    (*was & RPCPROF_TAG_WORDS_MASK) + words > range->words)
 			return false;
 		/* G6 acquire, pairs with G5: words that were given back are written after their
 		 * last owner's stores, else an old name shows through. */
-	} while (!rpcprof_cas_acquire(used, was, *was + ONE_ENTRY + words));
+	} while (!rpcprof_cas_acquire(used, was, *was + RPCPROF_TAG_ONE_ENTRY + words));
 	return true;
 }
 
 static void give_back(enum rpcprof_tag_kind kind, uint32_t words, uint64_t was)
 {
-	uint64_t mine = was + ONE_ENTRY + words;
+	uint64_t mine = was + RPCPROF_TAG_ONE_ENTRY + words;
 
 	/* G5 release, pairs with G6. A failure costs one entry. */
 	rpcprof_cas_release(&table.header->kinds[kind].used, &mine, was);
@@ -287,7 +195,7 @@ static uint32_t add(enum rpcprof_tag_kind kind, const struct name *name, uint32_
 
 	if (at == PROBES_MAX || !reserve(kind, words, &was))
 		return 0;
-	record = table.kinds[kind].first_word + (uint32_t)(was & WORDS_MASK);
+	record = table.kinds[kind].first_word + (uint32_t)(was & RPCPROF_TAG_WORDS_MASK);
 	record_write(&table.records[record], table.kinds[kind].first_id + (uint32_t)(was >> 32),
 	             name);
 	found = claim(name, at, record);
@@ -299,7 +207,7 @@ static uint32_t add(enum rpcprof_tag_kind kind, const struct name *name, uint32_
 }
 
 /* NULL before attach. */
-static struct header *attached(void)
+static struct rpcprof_tag_header *attached(void)
 {
 	/* G8 acquire, pairs with G7: the geometry before the header, else a walk to nowhere. */
 	return rpcprof_load_acquire(&table.header);
@@ -307,7 +215,7 @@ static struct header *attached(void)
 
 uint32_t rpcprof_tag_intern(enum rpcprof_tag_kind kind, const char *text, size_t bytes)
 {
-	struct header *header = attached();
+	struct rpcprof_tag_header *header = attached();
 	struct name name;
 	uint32_t at = 0, record;
 
@@ -326,7 +234,7 @@ uint32_t rpcprof_tag_intern(enum rpcprof_tag_kind kind, const char *text, size_t
 
 uint32_t rpcprof_tag_find(const char *text, size_t bytes)
 {
-	const struct header *header = attached();
+	const struct rpcprof_tag_header *header = attached();
 	struct name name;
 	uint32_t at = 0, record, id;
 
@@ -342,7 +250,7 @@ uint32_t rpcprof_tag_find(const char *text, size_t bytes)
 
 static const char *fixed_name(uint32_t tag, size_t *bytes)
 {
-	const char *text = fixed_names[tag < FIXED_COUNT ? tag : 0];
+	const char *text = fixed_names[tag <= RPCPROF_TAG_FIXED ? tag : 0];
 
 	if (bytes)
 		*bytes = strlen(text);
@@ -353,7 +261,7 @@ const char *rpcprof_tag_name(uint32_t tag, size_t *bytes)
 {
 	uint32_t record;
 
-	if (tag < FIXED_COUNT || !attached() || tag >= table.ids)
+	if (tag <= RPCPROF_TAG_FIXED || !attached() || tag >= table.ids)
 		return fixed_name(tag, bytes);
 	/* G4 acquire, pairs with G3: a record that is seen is seen whole. */
 	record = rpcprof_load_acquire(&table.entries[tag]);
@@ -392,21 +300,15 @@ static uint64_t random_seed(void)
 void rpcprof_tags_attach(void *memory, const struct rpcprof_tag_limits *limits)
 {
 	uint64_t *epoch = &rpcprof_control_page.head.tag_epoch;
-	struct header *header = memory;
-	uint32_t buckets = bucket_count(limits->entries);
+	struct rpcprof_tag_header *header = rpcprof_tag_table_lay_out(&table, memory, limits);
 
-	if (!split(limits, table.kinds))
+	if (!header)
 		return;
 	if (rpcprof_load_relaxed(&header->seed) == 0)
 		rpcprof_store_relaxed(&header->seed, random_seed());
-	table.buckets = (uint64_t *)(header + 1);
-	table.records = table.buckets + buckets;
-	table.entries = (uint32_t *)(table.records + limits->bytes / WORD + 2);
-	table.bucket_mask = buckets - 1;
-	table.ids = limits->entries + 1;
 	/* G7 release, pairs with G8: geometry and seed before the header. */
 	rpcprof_store_release(&table.header, header);
-	for (uint32_t id = 1; id < FIXED_COUNT; id++)
+	for (uint32_t id = 1; id <= RPCPROF_TAG_FIXED; id++)
 		rpcprof_tag_intern(RPCPROF_TAG_STAGE, fixed_names[id], (size_t)-1);
 	/* G9 release, pairs with G10: the table before the epoch. It fits in half a word, and 0
 	 * is "not attached". */
@@ -415,7 +317,7 @@ void rpcprof_tags_attach(void *memory, const struct rpcprof_tag_limits *limits)
 
 void rpcprof_tags_totals(struct rpcprof_tag_totals *totals)
 {
-	struct header *header = attached();
+	struct rpcprof_tag_header *header = attached();
 
 	memset(totals, 0, sizeof(*totals));
 	if (!header)
@@ -426,7 +328,7 @@ void rpcprof_tags_totals(struct rpcprof_tag_totals *totals)
 
 		totals->overflow[kind] = rpcprof_load_relaxed(&header->kinds[kind].overflow);
 		totals->entries += used >> 32;
-		totals->bytes += (used & WORDS_MASK) * WORD;
+		totals->bytes += (used & RPCPROF_TAG_WORDS_MASK) * WORD;
 	}
 	totals->cut = rpcprof_load_relaxed(&header->cut);
 }

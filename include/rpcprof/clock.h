@@ -143,9 +143,10 @@ uint64_t rpcprof_clock_elapsed_ns(const struct rpcprof_clock_map *map, uint64_t 
  * Never interpolates across a step of the wall clock: a tick between two anchors with a step
  * between them is dated from the earlier one, and the step is part of its error.
  *
- * @param error_ns  may be NULL; else the bound of the error. It counts what the anchors cannot
- *                  know and the changes of rate seen between them. A slew of the kernel's clock
- *                  that begins after the last anchor shows only in a later map
+ * @param error_ns  may be NULL; else the bound of the error, from the width of the anchors'
+ *                  brackets and from the changes of rate that they show. It takes for granted
+ *                  that the kernel changes the rate of its clock at most once in three anchors; a
+ *                  slew that begins after the last one shows only in a later map
  * @return          nanoseconds since 1970-01-01T00:00:00Z
  *
  * Threads:  any
