@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gRPC core's calls, recorded. */
+#include "rpcprof/grpc.h"
+
+#include "rpc/grpc_internal.h"
+
+uint32_t rpcprof_grpc_method_declare(const char *name)
+{
+	return rpcprof_call_declare_method(name, (size_t)-1);
+}
+
+/* The record of a call that its asker holds a reference to; NULL if it is not recorded. */
+static struct grpc_record *record_of(grpc_call *call)
+{
+	return rpcprof_grpc_pool_idle() ? NULL : rpcprof_grpc_calls_find(call);
+}
+
+struct rpcprof_stat rpcprof_grpc_call_stat(grpc_call *call)
+{
+	struct grpc_record *r = record_of(call);
+
+	return r ? rpcprof_grpc_stat(&r->c) : rpcprof_stat_none_();
+}
+
+/* Queues. */
+
+grpc_completion_queue *rpcprof_grpc_completion_queue_create_for_next(void *reserved)
+{
+	grpc_completion_queue *cq = grpc_completion_queue_create_for_next(reserved);
+
+	rpcprof_grpc_queue_set(cq, GRPC_QUEUE_NEXT);
+	return cq;
+}
+
+grpc_completion_queue *rpcprof_grpc_completion_queue_create_for_pluck(void *reserved)
+{
+	grpc_completion_queue *cq = grpc_completion_queue_create_for_pluck(reserved);
+
+	rpcprof_grpc_queue_set(cq, GRPC_QUEUE_PLUCK);
+	return cq;
+}
+
+/* Before core's: its address may be another queue's the moment that returns. */
+void rpcprof_grpc_completion_queue_destroy(grpc_completion_queue *cq)
+{
+	rpcprof_grpc_queue_set(cq, GRPC_QUEUE_UNKNOWN);
+	grpc_completion_queue_destroy(cq);
+}
+
+grpc_event rpcprof_grpc_completion_queue_next(grpc_completion_queue *cq, gpr_timespec deadline,
+                                              void *reserved)
+{
+	grpc_event event = grpc_completion_queue_next(cq, deadline, reserved);
+	struct grpc_slot *slot;
+
+	if (event.type != GRPC_OP_COMPLETE)
+		return event;
+	slot = rpcprof_grpc_slot_of(event.tag);
+	if (slot)
+		event.tag = rpcprof_grpc_slot_done(slot, event.success);
+	return event;
+}
+
+grpc_event rpcprof_grpc_completion_queue_pluck(grpc_completion_queue *cq, void *tag,
+                                               gpr_timespec deadline, void *reserved)
+{
+	grpc_event event = grpc_completion_queue_pluck(cq, tag, deadline, reserved);
+	struct grpc_slot *slot;
+
+	if (event.type != GRPC_OP_COMPLETE || rpcprof_grpc_pool_idle())
+		return event;
+	slot = rpcprof_grpc_plucks_take(cq, tag);
+	if (slot)
+		rpcprof_grpc_slot_done(slot, event.success);
+	return event;
+}
+
+int rpcprof_grpc_completion_queue_thread_local_cache_flush(grpc_completion_queue *cq, void **tag,
+                                                           int *ok)
+{
+	int flushed = grpc_completion_queue_thread_local_cache_flush(cq, tag, ok);
+	struct grpc_slot *slot = flushed ? rpcprof_grpc_slot_of(*tag) : NULL;
+
+	if (slot)
+		*tag = rpcprof_grpc_slot_done(slot, *ok);
+	return flushed;
+}
+
+/* Servers. */
+
+void *rpcprof_grpc_server_register_method(
+	grpc_server *server, const char *method, const char *host,
+	grpc_server_register_method_payload_handling payload_handling, uint32_t flags)
+{
+	void *handle = grpc_server_register_method(server, method, host, payload_handling, flags);
+
+	rpcprof_grpc_handle_set(handle, rpcprof_grpc_method_declare(method));
+	return handle;
+}
+
+/* A record that waits for a call, and in *tag what to tell core instead of the user's tag. NULL:
+ * tell core the user's. */
+static struct grpc_record *request_open(grpc_completion_queue *bound,
+                                        grpc_completion_queue *notified, void **tag)
+{
+	uint32_t kind = rpcprof_grpc_queue_kind(notified);
+	struct grpc_record *r;
+
+	if (kind == GRPC_QUEUE_UNKNOWN) {
+		rpcprof_grpc_count(UNKNOWN_QUEUE);
+		return NULL;
+	}
+	r = rpcprof_grpc_record_open(bound);
+	if (r && !rpcprof_grpc_slot_arm(rpcprof_grpc_slot_take(r, notified, *tag), kind, tag)) {
+		rpcprof_grpc_count(NO_RECORD);
+		rpcprof_grpc_record_drop(r, 1);
+		return NULL;
+	}
+	return r;
+}
+
+static void request_refused(struct grpc_record *r)
+{
+	rpcprof_grpc_slot_disarm(&r->slots[0], rpcprof_grpc_queue_kind(r->slots[0].cq));
+	rpcprof_grpc_record_drop(r, 1);
+}
+
+grpc_call_error rpcprof_grpc_server_request_call(grpc_server *server, grpc_call **call,
+                                                 grpc_call_details *details,
+                                                 grpc_metadata_array *request_metadata,
+                                                 grpc_completion_queue *cq_bound_to_call,
+                                                 grpc_completion_queue *cq_for_notification,
+                                                 void *tag_new)
+{
+	struct grpc_record *r = NULL;
+	grpc_call_error error;
+
+	if (rpcprof_enabled())
+		r = request_open(cq_bound_to_call, cq_for_notification, &tag_new);
+	if (r) {
+		r->request.call = call;
+		r->request.details = details;
+	}
+	error = grpc_server_request_call(server, call, details, request_metadata, cq_bound_to_call,
+	                                 cq_for_notification, tag_new);
+	if (r && error != GRPC_CALL_OK)
+		request_refused(r);
+	return error;
+}
+
+grpc_call_error rpcprof_grpc_server_request_registered_call(
+	grpc_server *server, void *registered_method, grpc_call **call, gpr_timespec *deadline,
+	grpc_metadata_array *request_metadata, grpc_byte_buffer **optional_payload,
+	grpc_completion_queue *cq_bound_to_call, grpc_completion_queue *cq_for_notification,
+	void *tag_new)
+{
+	struct grpc_record *r = NULL;
+	grpc_call_error error;
+
+	if (rpcprof_enabled())
+		r = request_open(cq_bound_to_call, cq_for_notification, &tag_new);
+	if (r) {
+		r->request.call = call;
+		r->request.details = NULL;
+		r->request.deadline = deadline;
+		r->request.method = rpcprof_grpc_handle_method(registered_method);
+	}
+	error = grpc_server_request_registered_call(server, registered_method, call, deadline,
+	                                            request_metadata, optional_payload,
+	                                            cq_bound_to_call, cq_for_notification,
+	                                            tag_new);
+	if (r && error != GRPC_CALL_OK)
+		request_refused(r);
+	return error;
+}
+
+/* Clients. */
+
+void *rpcprof_grpc_channel_register_call(grpc_channel *channel, const char *method,
+                                         const char *host, void *reserved)
+{
+	void *handle = grpc_channel_register_call(channel, method, host, reserved);
+
+	rpcprof_grpc_handle_set(handle, rpcprof_grpc_method_declare(method));
+	return handle;
+}
+
+/* A record whose Stat has begun, and the timer of "/create"; NULL: pass through. */
+static struct grpc_record *client_open(grpc_channel *channel, grpc_completion_queue *cq,
+                                       uint32_t method, struct rpcprof_timer *create)
+{
+	struct grpc_record *r = rpcprof_grpc_record_open(cq);
+
+	if (!r)
+		return NULL;
+	*create = rpcprof_grpc_client_begin(&r->c, channel, method);
+	if (!rpcprof_stat_is_null(rpcprof_grpc_stat(&r->c)))
+		return r;
+	rpcprof_grpc_count(NO_STAT);
+	rpcprof_grpc_record_drop(r, 1);
+	return NULL;
+}
+
+static void client_created(struct grpc_record *r, grpc_call *call, struct rpcprof_timer create)
+{
+	rpcprof_timer_end(create);
+	if (call) {
+		rpcprof_grpc_record_attach(r, call);
+	} else {
+		rpcprof_call_discard(&r->c.call);
+		rpcprof_grpc_record_drop(r, 1);
+	}
+}
+
+grpc_call *rpcprof_grpc_channel_create_call(grpc_channel *channel, grpc_call *parent_call,
+                                            uint32_t propagation_mask,
+                                            grpc_completion_queue *completion_queue,
+                                            grpc_slice method, const grpc_slice *host,
+                                            gpr_timespec deadline, void *reserved)
+{
+	struct grpc_record *r = NULL;
+	struct rpcprof_timer create;
+	grpc_call *call;
+
+	/* The program's own choice of name, not a stranger's: believed at once. */
+	if (rpcprof_enabled())
+		r = client_open(channel, completion_queue,
+		                rpcprof_call_declare_method(
+					(const char *)GRPC_SLICE_START_PTR(method),
+					GRPC_SLICE_LENGTH(method)),
+		                &create);
+	call = grpc_channel_create_call(channel, parent_call, propagation_mask, completion_queue,
+	                                method, host, deadline, reserved);
+	if (r)
+		client_created(r, call, create);
+	return call;
+}
+
+grpc_call *rpcprof_grpc_channel_create_registered_call(grpc_channel *channel,
+                                                       grpc_call *parent_call,
+                                                       uint32_t propagation_mask,
+                                                       grpc_completion_queue *completion_queue,
+                                                       void *registered_call_handle,
+                                                       gpr_timespec deadline, void *reserved)
+{
+	struct grpc_record *r = NULL;
+	struct rpcprof_timer create;
+	grpc_call *call;
+
+	if (rpcprof_enabled())
+		r = client_open(channel, completion_queue,
+		                rpcprof_grpc_handle_method(registered_call_handle), &create);
+	call = grpc_channel_create_registered_call(channel, parent_call, propagation_mask,
+	                                           completion_queue, registered_call_handle,
+	                                           deadline, reserved);
+	if (r)
+		client_created(r, call, create);
+	return call;
+}
+
+/* Calls. */
+
+/* The batch's event will not come to us: core refused it, or there was no room to find its slot. */
+static void batch_undo(struct grpc_record *r, struct grpc_slot *slot, bool armed)
+{
+	if (!armed)
+		rpcprof_grpc_count(PLAIN_BATCHES);
+	rpcprof_grpc_batch_refused(&r->c, &slot->batch);
+	rpcprof_grpc_slot_disarm(slot, r->queue_kind);
+	rpcprof_grpc_record_drop(r, 1);
+}
+
+/* One hold is for the batch, until its event; one for us, since its event, and those of all other
+ * batches, may be seen by another thread before core returns. */
+static grpc_call_error start_recorded(struct grpc_record *r, const grpc_op *ops, size_t nops,
+                                      void *tag, void *reserved)
+{
+	struct grpc_slot *slot = rpcprof_grpc_slot_take(r, r->cq, tag);
+	struct rpcprof_timer timer;
+	grpc_call_error error;
+	bool armed;
+
+	if (!slot) {
+		rpcprof_grpc_count(PLAIN_BATCHES);
+		return grpc_call_start_batch(r->call, ops, nops, tag, reserved);
+	}
+	rpcprof_add_relaxed(&r->holds, 2u); /* relaxed: the caller's reference is a hold already */
+	timer = rpcprof_grpc_batch_begin(&r->c, &slot->batch, ops, nops);
+	armed = rpcprof_grpc_slot_arm(slot, r->queue_kind, &tag);
+	error = grpc_call_start_batch(r->call, ops, nops, tag, reserved);
+	rpcprof_timer_end(timer);
+	if (!armed || error != GRPC_CALL_OK)
+		batch_undo(r, slot, armed);
+	rpcprof_grpc_record_drop(r, 1);
+	return error;
+}
+
+grpc_call_error rpcprof_grpc_call_start_batch(grpc_call *call, const grpc_op *ops, size_t nops,
+                                              void *tag, void *reserved)
+{
+	struct grpc_record *r = record_of(call);
+
+	/* An empty batch takes no time; core takes any number of them. */
+	if (!r || nops == 0)
+		return grpc_call_start_batch(call, ops, nops, tag, reserved);
+	return start_recorded(r, ops, nops, tag, reserved);
+}
+
+void rpcprof_grpc_call_ref(grpc_call *call)
+{
+	struct grpc_record *r = record_of(call);
+
+	if (r)
+		rpcprof_add_relaxed(&r->user_refs, 1u);
+	grpc_call_ref(call);
+}
+
+/* The record goes before the call does: the address may be another call's the moment core returns.
+ */
+void rpcprof_grpc_call_unref(grpc_call *call)
+{
+	struct grpc_record *r = record_of(call);
+
+	/* U1 acq_rel, pairs with itself: who removes it sees that all others are done with it. */
+	if (r && __atomic_fetch_sub(&r->user_refs, 1u, __ATOMIC_ACQ_REL) == 1) {
+		rpcprof_grpc_calls_remove(r);
+		rpcprof_grpc_record_drop(r, 1);
+	}
+	grpc_call_unref(call);
+}

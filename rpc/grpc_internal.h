@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef RPCPROF_GRPC_INTERNAL_H
+#define RPCPROF_GRPC_INTERNAL_H
+
+/* What the wrapped calls are made of: records in a pool, maps that find them, names of handles. */
+#include "atomic_internal.h"
+#include "rpcprof/grpc.h"
+
+#define GRPC_BATCHES_MAX 6 /* core takes one operation of a type at a time, in each direction */
+
+/*
+ * A tag of ours inside core: the address of a slot. Recognised by lying in the pool, so that a
+ * tag of the user's, which may be (void *)1, is never looked into.
+ */
+struct grpc_slot {
+	void *user_tag;
+	grpc_completion_queue *cq; /* where its event will come out */
+	struct rpcprof_grpc_batch batch;
+};
+
+/* What grpc_server_request_call() will fill in. */
+struct grpc_request {
+	grpc_call **call;
+	grpc_call_details *details; /* NULL for a registered method, which has: */
+	gpr_timespec *deadline;
+	uint32_t method;
+};
+
+/*
+ * A call that is recorded, or a request that waits for one.
+ *
+ * holds: one for the user's references together, one for each batch under way, one for a thread
+ * that is inside start_batch. The last one ends the Stat and gives the record back.
+ */
+struct grpc_record {
+	struct rpcprof_grpc_call c;
+	grpc_call *call;          /* NULL while a request */
+	grpc_completion_queue *cq;
+	uint32_t queue_kind;      /* of cq: enum grpc_queue_kind */
+	uint32_t next_free;       /* 1 + index of the next in the free list; see grpc_pool.c */
+	uint32_t holds;
+	uint32_t user_refs;       /* references to the grpc_call that we know of */
+	uint32_t slots_used;      /* bit i: slots[i] */
+	struct grpc_request request; /* uses slots[0] */
+	struct grpc_slot slots[GRPC_BATCHES_MAX];
+} __attribute__((aligned(RPCPROF_CACHE_LINE)));
+
+/* grpc_pool.c */
+extern struct grpc_record rpcprof_grpc_pool[RPCPROF_GRPC_CALLS_MAX];
+extern uint64_t rpcprof_grpc_pool_head;
+
+/* Whether nothing is recorded: then nothing has to be looked up. One relaxed load. Who holds a
+ * reference to a recorded call or its event got it after the record was taken, so cannot see the
+ * count from before; see grpc_pool.c for its place in the word. */
+#define GRPC_POOL_LIVE(head) ((uint32_t)((head) >> 14) & 0x3fff)
+static inline bool rpcprof_grpc_pool_idle(void)
+{
+	return __builtin_expect(
+		GRPC_POOL_LIVE(rpcprof_load_relaxed(&rpcprof_grpc_pool_head)) == 0, 1);
+}
+
+struct grpc_record *rpcprof_grpc_record_take(void); /* NULL: none left */
+void rpcprof_grpc_record_give(struct grpc_record *r);
+
+static inline struct grpc_slot *rpcprof_grpc_slot_of(void *tag)
+{
+	uintptr_t offset = (uintptr_t)tag - (uintptr_t)rpcprof_grpc_pool;
+
+	return offset < sizeof(rpcprof_grpc_pool) ? (struct grpc_slot *)tag : NULL;
+}
+
+static inline struct grpc_record *rpcprof_grpc_record_of(const struct grpc_slot *slot)
+{
+	uintptr_t offset = (uintptr_t)slot - (uintptr_t)rpcprof_grpc_pool;
+
+	return &rpcprof_grpc_pool[offset / sizeof(struct grpc_record)];
+}
+
+/* grpc_map.c: from the call, and from (queue, tag), to what is recorded. */
+bool rpcprof_grpc_calls_insert(struct grpc_record *r); /* by r->call; false: no room */
+void rpcprof_grpc_calls_remove(struct grpc_record *r);
+struct grpc_record *rpcprof_grpc_calls_find(grpc_call *call);
+
+bool rpcprof_grpc_plucks_insert(struct grpc_slot *slot); /* by slot->cq and user_tag */
+void rpcprof_grpc_plucks_remove(struct grpc_slot *slot);
+struct grpc_slot *rpcprof_grpc_plucks_take(grpc_completion_queue *cq, void *tag);
+
+/* grpc_names.c: what an opaque pointer of core's stands for. Any number of readers; those who
+ * store wait for each other. */
+enum grpc_queue_kind { GRPC_QUEUE_UNKNOWN = 0, GRPC_QUEUE_NEXT = 1, GRPC_QUEUE_PLUCK = 2 };
+
+void rpcprof_grpc_queue_set(const grpc_completion_queue *cq, uint32_t kind);
+uint32_t rpcprof_grpc_queue_kind(const grpc_completion_queue *cq);
+void rpcprof_grpc_handle_set(const void *handle, uint32_t method);
+uint32_t rpcprof_grpc_handle_method(const void *handle); /* 0 = not known */
+
+/* grpc_record.c: the life of a record and of its slots. */
+enum grpc_counter { NO_RECORD, NO_STAT, UNKNOWN_QUEUE, PLAIN_BATCHES, STALE, GRPC_COUNTERS };
+void rpcprof_grpc_count(enum grpc_counter counter);
+
+/* A record with one hold, for a call on this queue; NULL, counted: pass it through. */
+struct grpc_record *rpcprof_grpc_record_open(grpc_completion_queue *cq);
+/* The record is found by its call from now on. false, counted: there was no room, and the record
+ * is gone. */
+bool rpcprof_grpc_record_attach(struct grpc_record *r, grpc_call *call);
+void rpcprof_grpc_record_drop(struct grpc_record *r, uint32_t holds);
+
+/* A slot whose event will come out of cq; NULL: none left. */
+struct grpc_slot *rpcprof_grpc_slot_take(struct grpc_record *r, grpc_completion_queue *cq,
+                                         void *user_tag);
+/* What to give to core as the tag, once all else of the slot is stored. false: no room; *core_tag
+ * is then the user's. */
+bool rpcprof_grpc_slot_arm(struct grpc_slot *slot, uint32_t queue_kind, void **core_tag);
+/* No event will come. Gives the slot back. */
+void rpcprof_grpc_slot_disarm(struct grpc_slot *slot, uint32_t queue_kind);
+/* Its event came out. Gives the user's tag. */
+void *rpcprof_grpc_slot_done(struct grpc_slot *slot, bool success);
+
+#endif

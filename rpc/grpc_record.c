@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The life of a record: open -> (a request waits) -> attached to its call -> last hold dropped.
+ *
+ * Who may touch a record: its opener until it is attached; then whoever holds a reference to the
+ * call (and so found it by the map), whoever has a batch's event, and who is inside start_batch.
+ * Each of these has a hold. The plain fields are stored before the record is attached or a slot
+ * is armed, and read by those who got there after.
+ */
+#include "rpc/grpc_internal.h"
+
+static uint64_t counters[GRPC_COUNTERS];
+
+void rpcprof_grpc_count(enum grpc_counter counter)
+{
+	rpcprof_add_relaxed(&counters[counter], (uint64_t)1); /* relaxed: counts only */
+}
+
+void rpcprof_grpc_counters_get(struct rpcprof_grpc_counters *out)
+{
+	out->under_way = GRPC_POOL_LIVE(rpcprof_load_relaxed(&rpcprof_grpc_pool_head));
+	out->no_record = rpcprof_load_relaxed(&counters[NO_RECORD]);
+	out->no_stat = rpcprof_load_relaxed(&counters[NO_STAT]);
+	out->unknown_queue = rpcprof_load_relaxed(&counters[UNKNOWN_QUEUE]);
+	out->plain_batches = rpcprof_load_relaxed(&counters[PLAIN_BATCHES]);
+	out->stale = rpcprof_load_relaxed(&counters[STALE]);
+}
+
+struct grpc_record *rpcprof_grpc_record_open(grpc_completion_queue *cq)
+{
+	uint32_t kind = rpcprof_grpc_queue_kind(cq);
+	struct grpc_record *r;
+
+	if (kind == GRPC_QUEUE_UNKNOWN) {
+		rpcprof_grpc_count(UNKNOWN_QUEUE);
+		return NULL;
+	}
+	r = rpcprof_grpc_record_take();
+	if (!r) {
+		rpcprof_grpc_count(NO_RECORD);
+		return NULL;
+	}
+	r->c.call.stat = rpcprof_stat_none_();
+	r->cq = cq;
+	r->queue_kind = kind;
+	/* relaxed, all three: a find that was given a stale word may be looking at call */
+	rpcprof_store_relaxed(&r->call, NULL);
+	rpcprof_store_relaxed(&r->holds, 1u);
+	rpcprof_store_relaxed(&r->user_refs, 1u);
+	return r;
+}
+
+void rpcprof_grpc_record_drop(struct grpc_record *r, uint32_t holds)
+{
+	/* H1 acq_rel, pairs with itself: the last one sees what all others did to the record. */
+	if (__atomic_fetch_sub(&r->holds, holds, __ATOMIC_ACQ_REL) != holds)
+		return;
+	rpcprof_grpc_end(&r->c);
+	rpcprof_grpc_record_give(r);
+}
+
+/* Core has just made this call: a record that has its address outlived its call, which was given
+ * back by core's own grpc_call_unref(). */
+static void evict(grpc_call *call)
+{
+	struct grpc_record *old = rpcprof_grpc_calls_find(call);
+
+	if (!old)
+		return;
+	rpcprof_grpc_count(STALE);
+	rpcprof_grpc_calls_remove(old);
+	rpcprof_grpc_record_drop(old, 1);
+}
+
+bool rpcprof_grpc_record_attach(struct grpc_record *r, grpc_call *call)
+{
+	evict(call);
+	rpcprof_store_relaxed(&r->call, call); /* published by the map's M1 */
+	if (rpcprof_grpc_calls_insert(r))
+		return true;
+	rpcprof_grpc_count(NO_RECORD);
+	rpcprof_call_discard(&r->c.call);
+	rpcprof_grpc_record_drop(r, 1);
+	return false;
+}
+
+struct grpc_slot *rpcprof_grpc_slot_take(struct grpc_record *r, grpc_completion_queue *cq,
+                                         void *user_tag)
+{
+	uint32_t used = rpcprof_load_relaxed(&r->slots_used);
+	unsigned i;
+
+	do {
+		i = (unsigned)__builtin_ctz(~used);
+		if (i >= GRPC_BATCHES_MAX)
+			return NULL;
+		/* S1 acquire, pairs with S2: the slot's last batch is done with it. */
+	} while (!rpcprof_cas_acquire(&r->slots_used, &used, used | 1u << i));
+	/* relaxed, both: a pluck that was given a stale word may be looking */
+	rpcprof_store_relaxed(&r->slots[i].user_tag, user_tag);
+	rpcprof_store_relaxed(&r->slots[i].cq, cq);
+	return &r->slots[i];
+}
+
+static void slot_give(struct grpc_record *r, struct grpc_slot *slot)
+{
+	/* S2 release, pairs with S1. */
+	__atomic_fetch_and(&r->slots_used, ~(1u << (slot - r->slots)), __ATOMIC_RELEASE);
+}
+
+bool rpcprof_grpc_slot_arm(struct grpc_slot *slot, uint32_t queue_kind, void **core_tag)
+{
+	if (queue_kind != GRPC_QUEUE_PLUCK) {
+		*core_tag = slot;
+		return true;
+	}
+	/* Who plucks names the tag that he waits for, maybe before it is started: it has to be
+	 * his. */
+	*core_tag = slot->user_tag;
+	return rpcprof_grpc_plucks_insert(slot);
+}
+
+void rpcprof_grpc_slot_disarm(struct grpc_slot *slot, uint32_t queue_kind)
+{
+	if (queue_kind == GRPC_QUEUE_PLUCK)
+		rpcprof_grpc_plucks_remove(slot);
+	slot_give(rpcprof_grpc_record_of(slot), slot);
+}
+
+static bool server_begin(struct grpc_record *r, grpc_call *call)
+{
+	const struct grpc_request *request = &r->request;
+
+	if (request->details)
+		return rpcprof_grpc_server_begin(&r->c, call, request->details);
+	return rpcprof_grpc_server_begin_registered(&r->c, call, request->method,
+	                                            *request->deadline);
+}
+
+/* A request came back: with a call, or because the server shuts down. */
+static void request_done(struct grpc_record *r, bool success)
+{
+	if (!success || !rpcprof_enabled()) {
+		rpcprof_grpc_record_drop(r, 1);
+	} else if (!server_begin(r, *r->request.call)) {
+		rpcprof_grpc_count(NO_STAT);
+		rpcprof_grpc_record_drop(r, 1);
+	} else {
+		rpcprof_grpc_record_attach(r, *r->request.call);
+	}
+}
+
+void *rpcprof_grpc_slot_done(struct grpc_slot *slot, bool success)
+{
+	struct grpc_record *r = rpcprof_grpc_record_of(slot);
+	void *user_tag = rpcprof_load_relaxed(&slot->user_tag);
+
+	if (!rpcprof_load_relaxed(&r->call)) {
+		slot_give(r, slot);
+		request_done(r, success);
+		return user_tag;
+	}
+	rpcprof_grpc_batch_end(&r->c, &slot->batch, success);
+	slot_give(r, slot);
+	rpcprof_grpc_record_drop(r, 1);
+	return user_tag;
+}

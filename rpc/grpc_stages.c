@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From core's operations to stages.
+ *
+ * Threads: the batches of one call may begin and end on several threads at once. A batch is one
+ * thread's at a time (its begin happens before its end through core's completion queue), so its
+ * fields are plain. The words of the call that batches share (received, status, state) are relaxed
+ * atomics: each batch that stores them ends before rpcprof_grpc_end(), whose caller has that
+ * order from wherever it learned that all others are done; a reader in between can take a stale
+ * value for a fresh one without harm, see each.
+ */
+#include "rpcprof/grpc_call.h"
+
+#include <grpc/support/alloc.h>
+#include <grpc/support/time.h>
+#include <string.h>
+
+#include "atomic_internal.h"
+
+/* In the order of which names a batch: the last one of its operations. */
+enum stage {
+	NO_STAGE,
+	SEND_CLOSE,
+	SEND_HEADER,
+	SEND_MESSAGE,
+	SEND_STATUS,
+	RECV_HEADER,
+	RECV_MESSAGE,
+	RECV_STATUS,
+	SEND_START,
+	CREATE,
+	STAGES
+};
+
+static const char *const stage_names[STAGES] = {
+	[NO_STAGE] = "",
+	[SEND_CLOSE] = "/send/close",
+	[SEND_HEADER] = "/send/header",
+	[SEND_MESSAGE] = "/send/message",
+	[SEND_STATUS] = "/send/status",
+	[RECV_HEADER] = "/recv/header",
+	[RECV_MESSAGE] = "/recv/message",
+	[RECV_STATUS] = "/recv/status",
+	[SEND_START] = "/send/start_batch",
+	[CREATE] = "/create",
+};
+
+/* rpcprof_grpc_call.state */
+enum {
+	CLIENT = 1 << 0,
+	HEADER_PENDING = 1 << 1,  /* a batch that receives the header is under way */
+	CANCELLED = 1 << 2,       /* server: by RECV_CLOSE, or a status could not be sent */
+	DEADLINE_PASSED = 1 << 3, /* server: when it was cancelled */
+};
+
+#define BIT(op) (1u << (op))
+#define SENDS                                                                                  \
+	(BIT(GRPC_OP_SEND_INITIAL_METADATA) | BIT(GRPC_OP_SEND_MESSAGE) |                      \
+	 BIT(GRPC_OP_SEND_CLOSE_FROM_CLIENT) | BIT(GRPC_OP_SEND_STATUS_FROM_SERVER))
+#define RECEIVES (BIT(GRPC_OP_RECV_INITIAL_METADATA) | BIT(GRPC_OP_RECV_MESSAGE))
+
+static uint32_t stage_tag(uint32_t stage)
+{
+	static uint64_t sites[STAGES];
+
+	return rpcprof_tag_cached(&sites[stage], RPCPROF_TAG_STAGE, stage_names[stage]);
+}
+
+/* A stage whose both ends are known. */
+static void stage_add(struct rpcprof_stat stat, uint32_t stage, uint64_t begin, uint64_t end)
+{
+	rpcprof_timer_end_at(rpcprof_timer_begin_at(stat, stage_tag(stage), begin), end);
+}
+
+static bool begin(struct rpcprof_grpc_call *c, uint32_t side)
+{
+	c->begin = rpcprof_clock_now();
+	c->received = 0;
+	c->status = -1;
+	c->state = side == RPCPROF_TAG_CLIENT ? CLIENT : 0;
+	return rpcprof_call_begin_at(&c->call, side, c->begin);
+}
+
+/* Peers look like "ipv4:127.0.0.1:58768". Unix sockets have no name to tell them apart by. */
+static uint64_t peer_connection(grpc_call *call)
+{
+	char *peer = grpc_call_get_peer(call);
+	uint64_t connection = rpcprof_call_connection(peer, strlen(peer));
+
+	gpr_free(peer);
+	return connection;
+}
+
+bool rpcprof_grpc_server_begin_on(struct rpcprof_grpc_call *c, grpc_call *call, grpc_slice *method,
+                                  uint32_t declared, gpr_timespec deadline)
+{
+	if (!begin(c, RPCPROF_TAG_SERVER))
+		return false;
+	c->deadline = deadline;
+	stage_add(c->call.stat, RECV_HEADER, c->begin, c->begin);
+	if (method)
+		rpcprof_call_set_method_name(&c->call, (const char *)GRPC_SLICE_START_PTR(*method),
+		                             GRPC_SLICE_LENGTH(*method));
+	else
+		rpcprof_call_set_method(&c->call,
+		                        declared ? declared : RPCPROF_TAG_UNKNOWN_METHOD);
+	rpcprof_call_set_connection(&c->call, peer_connection(call));
+	return true;
+}
+
+struct rpcprof_timer rpcprof_grpc_client_begin_on(struct rpcprof_grpc_call *c,
+                                                  grpc_channel *channel, uint32_t method)
+{
+	if (!begin(c, RPCPROF_TAG_CLIENT))
+		return rpcprof_timer_none_();
+	rpcprof_call_set_method(&c->call, method);
+	rpcprof_call_set_connection(&c->call, rpcprof_call_connection(&channel, sizeof(channel)));
+	return rpcprof_timer_begin_at(c->call.stat, stage_tag(CREATE), c->begin);
+}
+
+static uint32_t stage_of(grpc_op_type op)
+{
+	switch (op) {
+	case GRPC_OP_SEND_CLOSE_FROM_CLIENT:
+		return SEND_CLOSE;
+	case GRPC_OP_SEND_INITIAL_METADATA:
+		return SEND_HEADER;
+	case GRPC_OP_SEND_MESSAGE:
+		return SEND_MESSAGE;
+	case GRPC_OP_SEND_STATUS_FROM_SERVER:
+		return SEND_STATUS;
+	case GRPC_OP_RECV_INITIAL_METADATA:
+		return RECV_HEADER;
+	case GRPC_OP_RECV_MESSAGE:
+		return RECV_MESSAGE;
+	case GRPC_OP_RECV_STATUS_ON_CLIENT:
+		return RECV_STATUS;
+	default: /* RECV_CLOSE_ON_SERVER, as a timer, would swallow all others */
+		return NO_STAGE;
+	}
+}
+
+static void batch_describe(struct rpcprof_grpc_batch *batch, const grpc_op *ops, size_t nops)
+{
+	memset(batch, 0, sizeof(*batch));
+	for (size_t i = 0; i < nops; i++) {
+		uint32_t stage = stage_of(ops[i].op);
+
+		batch->ops |= BIT(ops[i].op);
+		if (stage > batch->stage)
+			batch->stage = stage;
+		if (ops[i].op == GRPC_OP_SEND_STATUS_FROM_SERVER)
+			batch->sent_status = (int32_t)ops[i].data.send_status_from_server.status;
+		else if (ops[i].op == GRPC_OP_RECV_STATUS_ON_CLIENT)
+			batch->status = ops[i].data.recv_status_on_client.status;
+		else if (ops[i].op == GRPC_OP_RECV_CLOSE_ON_SERVER)
+			batch->cancelled = ops[i].data.recv_close_on_server.cancelled;
+	}
+}
+
+/* Whether the batch's stage begins with the batch, not with the receive before it. A stale state
+ * is harmless: the stage is then added when it ends, with the same begin. */
+static bool begins_now(const struct rpcprof_grpc_call *c, const struct rpcprof_grpc_batch *batch)
+{
+	if (batch->stage == NO_STAGE || batch->stage == RECV_STATUS)
+		return false;
+	return batch->stage != RECV_MESSAGE ||
+	       !(rpcprof_load_relaxed(&c->state) & HEADER_PENDING);
+}
+
+struct rpcprof_timer rpcprof_grpc_batch_begin_on(struct rpcprof_grpc_call *c,
+                                                 struct rpcprof_grpc_batch *batch,
+                                                 const grpc_op *ops, size_t nops)
+{
+	batch_describe(batch, ops, nops);
+	batch->begin = rpcprof_clock_now();
+	if (begins_now(c, batch)) {
+		batch->timer = rpcprof_timer_begin_at(c->call.stat, stage_tag(batch->stage),
+		                                      batch->begin);
+		batch->open = true;
+	}
+	if (batch->ops & BIT(GRPC_OP_RECV_INITIAL_METADATA))
+		rpcprof_or_relaxed(&c->state, (uint32_t)HEADER_PENDING);
+	if (!(batch->ops & SENDS))
+		return rpcprof_timer_none_();
+	return rpcprof_timer_begin_at(c->call.stat, stage_tag(SEND_START), batch->begin);
+}
+
+/*
+ * Whether a server's call that was cancelled at `ticks` ran out of time.
+ *
+ * The client's clock strikes first, and the wire rounds the timeout up by as much as a
+ * hundredth, so a little of the deadline may be left here: 1/64 of how long the call took, and
+ * 2 ms for the way.
+ */
+static bool deadline_passed(const struct rpcprof_grpc_call *c, uint64_t ticks)
+{
+	struct rpcprof_clock_info info;
+	gpr_timespec left;
+
+	if (gpr_time_cmp(c->deadline, gpr_inf_future(c->deadline.clock_type)) == 0 ||
+	    rpcprof_clock_get_info(&info) != 0)
+		return false;
+	left = gpr_time_sub(c->deadline, gpr_now(c->deadline.clock_type));
+	return gpr_timespec_to_micros(left) / 1e6 <=
+	       (double)(ticks - c->begin) / info.ticks_per_second / 64 + 0.002;
+}
+
+static void server_cancelled(struct rpcprof_grpc_call *c, uint64_t ticks)
+{
+	uint32_t bits = CANCELLED;
+
+	if (deadline_passed(c, ticks))
+		bits |= DEADLINE_PASSED;
+	rpcprof_or_relaxed(&c->state, bits);
+}
+
+/* What a batch that came back says about the call's status. */
+static void note_status(struct rpcprof_grpc_call *c, const struct rpcprof_grpc_batch *batch,
+                        bool success, uint64_t now)
+{
+	if (batch->ops & BIT(GRPC_OP_SEND_STATUS_FROM_SERVER)) {
+		if (success)
+			rpcprof_store_relaxed(&c->status, batch->sent_status);
+		else
+			server_cancelled(c, now);
+	}
+	if (batch->ops & BIT(GRPC_OP_RECV_CLOSE_ON_SERVER)) {
+		if (!success || (batch->cancelled && *batch->cancelled))
+			server_cancelled(c, now);
+	}
+	if (batch->status)
+		rpcprof_store_relaxed(&c->status, (int32_t)*batch->status);
+}
+
+void rpcprof_grpc_batch_end_on(struct rpcprof_grpc_call *c, struct rpcprof_grpc_batch *batch,
+                               bool success)
+{
+	uint64_t now = rpcprof_clock_now();
+
+	if (batch->open) {
+		rpcprof_timer_end_at(batch->timer, now);
+	} else if (batch->stage != NO_STAGE) {
+		/* relaxed: stale only if that receive's tag is being looked at by another thread
+		 * this very moment; the two stages then overlap by that moment */
+		uint64_t received = rpcprof_load_relaxed(&c->received);
+
+		stage_add(c->call.stat, batch->stage,
+		          received > batch->begin ? received : batch->begin, now);
+	}
+	if (batch->ops & BIT(GRPC_OP_RECV_INITIAL_METADATA))
+		__atomic_fetch_and(&c->state, ~(uint32_t)HEADER_PENDING, __ATOMIC_RELAXED);
+	if (batch->ops & RECEIVES)
+		rpcprof_store_relaxed(&c->received, now);
+	note_status(c, batch, success, now);
+}
+
+/* The stage cannot be taken back: it is left with no length. */
+void rpcprof_grpc_batch_refused_on(struct rpcprof_grpc_call *c, struct rpcprof_grpc_batch *batch)
+{
+	(void)c;
+	if (batch->open)
+		rpcprof_timer_end_at(batch->timer, batch->begin);
+}
+
+void rpcprof_grpc_end_on(struct rpcprof_grpc_call *c)
+{
+	uint32_t state = rpcprof_load_relaxed(&c->state);
+	int32_t status = rpcprof_load_relaxed(&c->status);
+
+	if (status > GRPC_STATUS_OK || (status == GRPC_STATUS_OK && !(state & CANCELLED)))
+		rpcprof_call_set_status(&c->call, status);
+	else if (state & DEADLINE_PASSED)
+		rpcprof_call_abort(&c->call, GRPC_STATUS_DEADLINE_EXCEEDED);
+	else if (state & (CANCELLED | CLIENT))
+		rpcprof_call_abort(&c->call, GRPC_STATUS_CANCELLED);
+	rpcprof_call_end(&c->call);
+}
