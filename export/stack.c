@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "export/stack_internal.h"
+
+/* A timer in nanoseconds from the call's begin. Span i is node i + 1. */
+struct span {
+	uint64_t begin;
+	uint64_t end; /* UINT64_MAX: open, of a call in flight */
+	uint32_t thread;
+	uint32_t tag;
+};
+
+/* What the sweep over the spans knows at `cursor`. */
+struct sweep {
+	struct rpcprof_stack *stack;
+	const struct span *spans;
+	uint64_t from;
+	uint64_t cursor;
+	uint32_t depth;
+	uint8_t open[RPCPROF_STACK_TIMERS]; /* begun, not known to have ended; latest begun last */
+};
+
+/* Counters may pass 2^64: ticks compare by signed difference. */
+static bool is_before(uint64_t a, uint64_t b)
+{
+	return (int64_t)(a - b) < 0;
+}
+
+static uint64_t min_u64(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static uint64_t max_u64(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+static struct span span_of(const struct rpcprof_timer_view *timer, uint64_t origin,
+                           const struct rpcprof_clock_map *map, uint64_t limit)
+{
+	struct span span = {.thread = timer->thread, .tag = timer->tag, .end = limit};
+
+	span.begin = min_u64(rpcprof_clock_elapsed_ns(map, origin, timer->begin), limit);
+	if (timer->end != 0)
+		span.end = min_u64(rpcprof_clock_elapsed_ns(map, origin, timer->end), limit);
+	if (span.end < span.begin)
+		span.end = span.begin;
+	return span;
+}
+
+/* The timers in slot order. Returns how many; *ordered: each begins after the one before ended. */
+static uint32_t gather(struct rpcprof_stack *stack, const struct rpcprof_view *view,
+                       const struct rpcprof_clock_map *map, uint64_t limit, struct span *spans,
+                       bool *ordered)
+{
+	uint64_t origin = rpcprof_view_begin(view);
+	struct rpcprof_timer_view timer;
+	uint64_t last = 0;
+	uint32_t count = 0;
+
+	*ordered = true;
+	for (uint32_t i = 0; i < view->slots && count < RPCPROF_STACK_TIMERS; i++) {
+		if (!rpcprof_view_timer(view, i, &timer))
+			continue;
+		if (timer.end != 0 && is_before(timer.end, timer.begin))
+			stack->negative++;
+		spans[count] = span_of(&timer, origin, map, limit);
+		if (spans[count].begin < last || spans[count].begin == spans[count].end)
+			*ordered = false; /* empty ones may have a parent: the sweep finds it */
+		last = spans[count++].end;
+	}
+	return count;
+}
+
+static bool begins_later(const struct span *a, const struct span *b)
+{
+	return a->begin != b->begin ? a->begin > b->begin : a->end < b->end;
+}
+
+/* By begin, the longer first, else as they were: a container comes before what it contains.
+ * Insertion, since slots are nearly in order and few. */
+static void sort(struct span *spans, uint32_t count)
+{
+	for (uint32_t i = 1; i < count; i++) {
+		struct span span = spans[i];
+		uint32_t k = i;
+
+		for (; k > 0 && begins_later(&spans[k - 1], &span); k--)
+			spans[k] = spans[k - 1];
+		spans[k] = span;
+	}
+}
+
+static void fill(struct rpcprof_stack *stack, const struct span *spans, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		uint64_t end = min_u64(spans[i].end, stack->wall_ns);
+		uint64_t length = end > spans[i].begin ? end - spans[i].begin : 0;
+
+		stack->nodes[i + 1] = (struct rpcprof_stack_node){
+			.tag = spans[i].tag, .length_ns = length, .longest_ns = length, .count = 1};
+	}
+	stack->count = count + 1;
+}
+
+/* Gives node what of [begin, end) lies in the part. */
+static void charge(struct rpcprof_stack *stack, uint32_t node, uint64_t from, uint64_t begin,
+                   uint64_t end)
+{
+	begin = max_u64(begin, from);
+	end = min_u64(end, stack->wall_ns);
+	if (begin < end)
+		stack->nodes[node].self_ns += end - begin;
+}
+
+/* Nothing overlaps: each timer is the method's child and owns all its instants. */
+static void lay_ordered(struct rpcprof_stack *stack, const struct span *spans, uint32_t count,
+                        uint64_t from)
+{
+	uint64_t left = stack->wall_ns > from ? stack->wall_ns - from : 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		charge(stack, i + 1, from, spans[i].begin, spans[i].end);
+		left -= stack->nodes[i + 1].self_ns;
+	}
+	stack->nodes[0].self_ns = left;
+}
+
+/* Brings the cursor to `until`; no span begins in between. A span is forgotten only when it ended
+ * before `until`: one that ends there may still contain an empty one that begins there. */
+static void advance(struct sweep *sweep, uint64_t until)
+{
+	while (sweep->cursor < until) {
+		uint32_t top = sweep->depth > 0 ? sweep->open[sweep->depth - 1] : 0;
+		uint64_t end = sweep->depth > 0 ? sweep->spans[top].end : until;
+		uint64_t stop = min_u64(end, until);
+
+		if (stop > sweep->cursor) {
+			charge(sweep->stack, sweep->depth > 0 ? top + 1 : 0, sweep->from,
+			       sweep->cursor, stop);
+			sweep->cursor = stop;
+		}
+		if (end < until)
+			sweep->depth--;
+	}
+}
+
+/* The node of the latest-begun span on the same thread that wholly contains span i. All that
+ * could are in `open`: they began before it and have not ended before it begins. */
+static uint32_t parent_of(const struct sweep *sweep, uint32_t i)
+{
+	const struct span *span = &sweep->spans[i];
+
+	for (uint32_t k = sweep->depth; k-- > 0;) {
+		const struct span *other = &sweep->spans[sweep->open[k]];
+
+		if (other->thread == span->thread && other->end >= span->end)
+			return sweep->open[k] + 1u;
+	}
+	return 0;
+}
+
+static void lay_any(struct rpcprof_stack *stack, const struct span *spans, uint32_t count,
+                    uint64_t from)
+{
+	struct sweep sweep;
+
+	sweep.stack = stack;
+	sweep.spans = spans;
+	sweep.from = from;
+	sweep.cursor = 0;
+	sweep.depth = 0;
+	for (uint32_t i = 0; i < count; i++) {
+		advance(&sweep, spans[i].begin);
+		stack->nodes[i + 1].parent = parent_of(&sweep, i);
+		sweep.open[sweep.depth++] = (uint8_t)i;
+	}
+	advance(&sweep, stack->wall_ns);
+}
+
+/* Of a total of nanoseconds the part not charged before, out of the method's self time. */
+static void lay_folds(struct rpcprof_stack *stack, const struct rpcprof_view *view,
+                      const struct rpcprof_clock_map *map)
+{
+	uint64_t origin = rpcprof_view_begin(view);
+	struct rpcprof_fold_view fold;
+
+	for (uint32_t i = 0; i < RPCPROF_ACCUMULATORS; i++) {
+		struct rpcprof_stack_node *node = &stack->nodes[stack->count];
+		uint64_t total, due;
+
+		if (!rpcprof_view_fold(view, i, &fold))
+			continue;
+		total = rpcprof_clock_elapsed_ns(map, origin, origin + fold.total_ticks);
+		due = total > stack->fold_ns[i] ? total - stack->fold_ns[i] : 0;
+		*node = (struct rpcprof_stack_node){.tag = fold.tag, .length_ns = total,
+		                                    .count = fold.count};
+		node->longest_ns = rpcprof_clock_elapsed_ns(map, origin,
+		                                            origin + fold.longest_ticks);
+		node->self_ns = min_u64(due, stack->nodes[0].self_ns);
+		stack->nodes[0].self_ns -= node->self_ns;
+		stack->fold_ns[i] += node->self_ns;
+		stack->count++;
+	}
+}
+
+void rpcprof_stack_build(struct rpcprof_stack *stack, const struct rpcprof_view *view,
+                         const struct rpcprof_clock_map *map,
+                         const struct rpcprof_stack_part *part)
+{
+	uint64_t origin = rpcprof_view_begin(view);
+	struct span spans[RPCPROF_STACK_TIMERS];
+	uint32_t count;
+	bool ordered;
+
+	stack->wall_ns = rpcprof_clock_elapsed_ns(map, origin, part->end);
+	stack->negative = is_before(part->end, origin);
+	for (uint32_t i = 0; i < RPCPROF_ACCUMULATORS; i++)
+		stack->fold_ns[i] = part->fold_ns[i];
+	count = gather(stack, view, map, part->in_flight ? UINT64_MAX : stack->wall_ns, spans,
+	               &ordered);
+	stack->nodes[0] = (struct rpcprof_stack_node){.length_ns = stack->wall_ns,
+	                                              .longest_ns = stack->wall_ns, .count = 1};
+	if (!ordered)
+		sort(spans, count);
+	fill(stack, spans, count);
+	if (ordered)
+		lay_ordered(stack, spans, count, part->from_ns);
+	else
+		lay_any(stack, spans, count, part->from_ns);
+	if (rpcprof_view_folded(view) != 0)
+		lay_folds(stack, view, map);
+}
