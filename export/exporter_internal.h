@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef RPCPROF_EXPORTER_INTERNAL_H
+#define RPCPROF_EXPORTER_INTERNAL_H
+
+/*
+ * Locks, in the order in which they are taken:
+ *
+ *   lifecycle (exporter.c)   start and stop
+ *   profiles (exporter_profile.c)  rpcprof_profile_encode(); what replaces the aggregate
+ *   collector (exporter_collect.c) the aggregate: collections, and taking differences
+ *   state (exporter.c)       what the thread and its callers tell each other
+ *
+ * No file is written and no callback called under the collector's.
+ */
+#include "export/directory_internal.h"
+#include "export/window_internal.h"
+#include "rpcprof/export.h"
+
+/* The process's one aggregate, and who feeds it. */
+
+/* Makes the aggregate, or takes the one there is if its options are the same; else replaces it,
+ * and the profiles of before with it. Collecting has begun when it returns. */
+int rpcprof_collector_open(const struct rpcprof_aggregate_options *options);
+bool rpcprof_collector_is_open(void);
+const struct rpcprof_aggregate *rpcprof_collector_aggregate(void);
+
+/* Takes in what has ended; in_flight_until != 0: and the parts of calls in flight up to that tick.
+ * Returns how many had ended, or -ENODEV. */
+int64_t rpcprof_collector_collect(uint64_t in_flight_until);
+
+/* Calls that ended and are in no profile, since rpcprof_init(). */
+uint64_t rpcprof_collector_unaggregated(void);
+
+/* rpcprof_reader_take() under the lock. */
+bool rpcprof_collector_take(struct rpcprof_reader *reader, int64_t begin_ns, int64_t end_ns,
+                            struct rpcprof_profile *profile);
+void rpcprof_collector_totals(struct rpcprof_aggregate_totals *totals);
+
+/* Nothing is taken in while the lock is held. NULL: not open. */
+const struct rpcprof_aggregate *rpcprof_collector_lock(void);
+void rpcprof_collector_unlock(void);
+
+/* In a forked child: none of it was ever there. */
+void rpcprof_collector_forget(void);
+void rpcprof_profiles_forget(void);
+
+/* rpcprof_collector_open() while no profile is being made. If it replaces the aggregate the next
+ * profile has what comes from then on. */
+int rpcprof_profiles_reopen(const struct rpcprof_aggregate_options *options);
+
+/* How long until the next collection. */
+struct rpcprof_pace {
+	uint64_t capacity;      /* of the ring */
+	int64_t last_ns;        /* monotonic time of the last collection */
+};
+
+void rpcprof_pace_open(struct rpcprof_pace *pace, uint64_t capacity, int64_t now_ns);
+
+/* After a collection of `collected` calls: nanoseconds until about a quarter of the ring will be
+ * full; at least 1 ms, at most 1 s and what a sudden burst needs to fill three quarters. */
+int64_t rpcprof_pace_next(struct rpcprof_pace *pace, uint64_t collected, int64_t now_ns);
+
+/* One exporter, apart from its thread: a test steps it. */
+struct rpcprof_exporter {
+	struct rpcprof_directory directory; /* path NULL: none */
+	rpcprof_window_fn *on_window;
+	void *on_window_arg;
+	struct rpcprof_reader to_directory; /* takes back what could not be written */
+	struct rpcprof_reader to_callback;
+	struct rpcprof_window window;
+	struct rpcprof_pace pace;
+	struct rpcprof_exporter_stats stats; /* read and written under the state lock */
+	bool warned;     /* of series */
+	int last_result; /* of closing the last window: 0 or a negative errno */
+};
+
+/* config: with defaults filled in. 0 or a negative errno. */
+int rpcprof_exporter_open(struct rpcprof_exporter *exporter,
+                          const struct rpcprof_exporter_config *config);
+void rpcprof_exporter_close(struct rpcprof_exporter *exporter);
+
+/* Collects; closes the window if it is due or `flush`. Returns the nanoseconds until the next. */
+int64_t rpcprof_exporter_step(struct rpcprof_exporter *exporter, bool flush);
+
+/* A copy with the defaults filled in. 0 or -EINVAL, logged. */
+int rpcprof_exporter_complete(struct rpcprof_exporter_config *full,
+                              const struct rpcprof_exporter_config *config);
+
+/* The label with the most values among the first `series` of an aggregate. */
+const char *rpcprof_exporter_widest_label(const struct rpcprof_aggregate *aggregate,
+                                          uint32_t series);
+
+void rpcprof_exporter_state_lock(void);
+void rpcprof_exporter_state_unlock(void);
+
+/* Once per process, before anything else here: what a fork does to all of it. */
+void rpcprof_exporter_watch_forks(void);
+
+#define RPCPROF_AGGREGATE_BYTES_DEFAULT (8u << 20)
+
+#endif

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the exporter does each time it wakes. No thread in here, and no clock but the library's.
+ */
+#include "export/exporter_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rpcprof/control.h"
+
+#define LABEL_SETS_WARNING 34 /* times the three sample types: more than 100 series */
+
+static int open_readers(struct rpcprof_exporter *exporter)
+{
+	const struct rpcprof_aggregate *aggregate = rpcprof_collector_aggregate();
+	uint64_t unaggregated = rpcprof_collector_unaggregated();
+	int error = 0;
+
+	exporter->to_directory.unaggregated = unaggregated;
+	exporter->to_callback.unaggregated = unaggregated;
+	if (exporter->directory.path != NULL)
+		error = rpcprof_consumer_open(&exporter->to_directory.consumer, aggregate);
+	if (error == 0 && exporter->on_window != NULL)
+		error = rpcprof_consumer_open(&exporter->to_callback.consumer, aggregate);
+	return error;
+}
+
+static struct rpcprof_window_now now_of(const struct rpcprof_clock_map *map, uint64_t ticks)
+{
+	const struct rpcprof_anchor *last = &map->anchors[map->count - 1];
+	struct rpcprof_window_now now = {
+		.utc_ns = rpcprof_clock_utc_ns(map, ticks, NULL),
+		.monotonic_ns = last->monotonic_ns +
+		                (int64_t)rpcprof_clock_elapsed_ns(map, last->ticks, ticks)};
+
+	return now;
+}
+
+static void options_of(struct rpcprof_aggregate_options *options,
+                       const struct rpcprof_exporter_config *config)
+{
+	memset(options, 0, sizeof(*options));
+	options->bytes = (size_t)config->aggregate_bytes & ~(size_t)4095;
+	options->by_status = config->label_status;
+	options->by_method = config->label_method;
+	for (uint32_t i = 0; i < RPCPROF_LABELS_MAX && config->label_keys[i] != NULL; i++)
+		options->keys[options->key_count++] = rpcprof_tag_intern(
+			RPCPROF_TAG_LABEL, config->label_keys[i], (size_t)-1);
+}
+
+static int open_directory(struct rpcprof_directory *directory,
+                          const struct rpcprof_exporter_config *config)
+{
+	directory->keep_files = config->keep_files;
+	directory->keep_bytes = config->keep_bytes;
+	directory->sync = config->sync != 0;
+	if (config->directory == NULL)
+		return 0;
+	directory->path = strdup(config->directory);
+	return directory->path != NULL ? 0 : -ENOMEM;
+}
+
+int rpcprof_exporter_open(struct rpcprof_exporter *exporter,
+                          const struct rpcprof_exporter_config *config)
+{
+	struct rpcprof_aggregate_options options;
+	struct rpcprof_config core = {.size = sizeof(core)};
+	struct rpcprof_clock_map map;
+	struct rpcprof_window_now now;
+	int error = rpcprof_get_config(&core);
+
+	rpcprof_exporter_state_lock();
+	memset(exporter, 0, sizeof(*exporter));
+	rpcprof_exporter_state_unlock();
+	exporter->on_window = config->on_window;
+	exporter->on_window_arg = config->on_window_arg;
+	if (error == 0)
+		error = open_directory(&exporter->directory, config);
+	options_of(&options, config);
+	if (error == 0)
+		error = rpcprof_profiles_reopen(&options);
+	if (error == 0)
+		error = open_readers(exporter);
+	if (error == 0)
+		error = rpcprof_clock_map_get(&map);
+	if (error != 0) {
+		rpcprof_exporter_close(exporter);
+		return error;
+	}
+	now = now_of(&map, rpcprof_clock_now());
+	rpcprof_window_open(&exporter->window, &now, (int64_t)config->interval_s * 1000000000);
+	rpcprof_pace_open(&exporter->pace, core.capacity, now.monotonic_ns);
+	return 0;
+}
+
+void rpcprof_exporter_close(struct rpcprof_exporter *exporter)
+{
+	rpcprof_consumer_close(&exporter->to_directory.consumer);
+	rpcprof_consumer_close(&exporter->to_callback.consumer);
+	/* In this order, as in rpcprof_consumer_close(). */
+	free(__atomic_exchange_n(&exporter->directory.path, NULL, __ATOMIC_ACQ_REL));
+}
+
+static void count_file(struct rpcprof_exporter *exporter, const struct rpcprof_profile *profile,
+                       uint64_t pruned, int error)
+{
+	struct rpcprof_exporter_stats *stats = &exporter->stats;
+	char reason[128];
+
+	rpcprof_exporter_state_lock();
+	stats->pruned += pruned;
+	if (error == 0) {
+		stats->files++;
+		stats->file_bytes += profile->length;
+	} else {
+		stats->write_errors++;
+		stats->last_errno = -error;
+		snprintf(stats->last_error, sizeof(stats->last_error),
+		         "profile not written to %.160s: %s", exporter->directory.path,
+		         strerror_r(-error, reason, sizeof(reason)));
+	}
+	rpcprof_exporter_state_unlock();
+	if (error != 0)
+		rpcprof_log(RPCPROF_LOG_ERROR, "%s; the next one will have its calls",
+		            stats->last_error); /* only this thread writes it */
+}
+
+static int to_directory(struct rpcprof_exporter *exporter, struct rpcprof_profile *profile)
+{
+	uint64_t pruned = 0;
+	int prune, error = rpcprof_directory_write(&exporter->directory, profile->begin_ns,
+	                                           profile->length_ns, profile->bytes,
+	                                           profile->length);
+
+	if (error == 0) {
+		prune = rpcprof_directory_prune(&exporter->directory, &pruned);
+		if (prune != 0)
+			rpcprof_log(RPCPROF_LOG_WARNING, "old profiles not deleted from %s: error %d",
+			            exporter->directory.path, -prune);
+	}
+	count_file(exporter, profile, pruned, error);
+	return error;
+}
+
+static int to_callback(struct rpcprof_exporter *exporter, struct rpcprof_profile *profile)
+{
+	const struct rpcprof_window_profile window = {
+		.begin_ns = profile->begin_ns,
+		.end_ns = profile->begin_ns + profile->length_ns,
+		.bytes = profile->bytes,
+		.length = profile->length,
+		.unaggregated = profile->unaggregated};
+
+	exporter->on_window(exporter->on_window_arg, &window);
+	return 0;
+}
+
+/* One reader gets the window; what fails stays its own for the next. */
+static int serve(struct rpcprof_exporter *exporter, struct rpcprof_reader *reader,
+                 int (*sink)(struct rpcprof_exporter *, struct rpcprof_profile *),
+                 int64_t begin_ns, int64_t end_ns)
+{
+	struct rpcprof_profile profile;
+	int error;
+
+	if (reader->consumer.taken == NULL ||
+	    !rpcprof_collector_take(reader, begin_ns, end_ns, &profile))
+		return 0;
+	error = rpcprof_profile_make(&profile, reader, rpcprof_collector_aggregate());
+	if (error == 0)
+		error = sink(exporter, &profile);
+	else
+		rpcprof_log(RPCPROF_LOG_ERROR, "no memory for a profile: the next will have it");
+	if (error != 0)
+		rpcprof_reader_undo(reader, &profile);
+	free(profile.bytes);
+	return error;
+}
+
+static void warn_of_labels(struct rpcprof_exporter *exporter)
+{
+	struct rpcprof_aggregate_totals totals;
+
+	rpcprof_collector_totals(&totals);
+	if (totals.label_sets < LABEL_SETS_WARNING || exporter->warned)
+		return;
+	exporter->warned = true;
+	rpcprof_log(RPCPROF_LOG_WARNING,
+	            "profiles have %u series of labels, most of them by the label %s",
+	            3 * totals.label_sets,
+	            rpcprof_exporter_widest_label(rpcprof_collector_aggregate(), totals.series));
+}
+
+static void close_window(struct rpcprof_exporter *exporter, int64_t begin_ns, int64_t end_ns)
+{
+	int error = serve(exporter, &exporter->to_directory, to_directory, begin_ns, end_ns);
+	int other = serve(exporter, &exporter->to_callback, to_callback, begin_ns, end_ns);
+
+	exporter->last_result = error != 0 ? error : other;
+	rpcprof_exporter_state_lock();
+	exporter->stats.windows++;
+	rpcprof_exporter_state_unlock();
+	warn_of_labels(exporter);
+}
+
+/* A window that is due ended a moment ago, at the date that it should; one that is cut, by a flush
+ * or a step of the wall clock, ends now. */
+static uint64_t tick_of_end(const struct rpcprof_exporter *exporter,
+                            const struct rpcprof_clock_map *map, uint64_t ticks, int64_t utc_ns,
+                            int64_t end_ns)
+{
+	if (exporter->window.begin_ns != end_ns || end_ns >= utc_ns)
+		return ticks;
+	return rpcprof_clock_ticks_at(map, end_ns);
+}
+
+int64_t rpcprof_exporter_step(struct rpcprof_exporter *exporter, bool flush)
+{
+	int64_t begin = 0, end = 0, collected, wait, due_in;
+	struct rpcprof_window_now now;
+	struct rpcprof_clock_map map;
+	uint64_t ticks, until = 0;
+	bool close;
+
+	if (rpcprof_clock_map_get(&map) != 0)
+		return 1000000000;
+	ticks = rpcprof_clock_now();
+	now = now_of(&map, ticks);
+	close = rpcprof_window_due(&exporter->window, &now) || flush;
+	if (close) {
+		rpcprof_window_next(&exporter->window, &now, &begin, &end);
+		until = tick_of_end(exporter, &map, ticks, now.utc_ns, end);
+	}
+	collected = rpcprof_collector_collect(until);
+	if (close)
+		close_window(exporter, begin, end);
+	wait = rpcprof_pace_next(&exporter->pace, collected > 0 ? (uint64_t)collected : 0,
+	                         now.monotonic_ns);
+	due_in = rpcprof_window_wait(&exporter->window, &now);
+	return wait < due_in ? wait : due_in;
+}
