@@ -10,7 +10,7 @@
 
 #include "timers/clock_internal.h"
 
-#define SECOND 1000000000ll
+#define SECOND ((int64_t)1000000000)
 #define DAY (86400 * SECOND)
 #define UTC_2026 (1767225600 * SECOND)
 

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef RPCPROF_COMMAND_INTERNAL_H
+#define RPCPROF_COMMAND_INTERNAL_H
+
+/* The command's frame: one row of a table and one file per subcommand. */
+#include <argp.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum exit_code {
+	EXIT_DONE = 0,
+	EXIT_USAGE = 1,
+	EXIT_BAD_INPUT = 2, /* a file is not what it should be, or does not fit the others */
+	EXIT_SYSTEM = 3     /* a file or memory cannot be had, or written */
+};
+
+struct command {
+	const char *name;
+	const char *summary;
+	int (*run)(int argc, char **argv); /* argv[0] is "rpcprof NAME"; returns an exit_code */
+};
+
+int command_diff(int argc, char **argv);
+int command_dump(int argc, char **argv);
+int command_merge(int argc, char **argv);
+int command_top(int argc, char **argv);
+
+/* One line on stderr, "rpcprof: ...". Returns code. */
+__attribute__((format(printf, 2, 3))) int complain(enum exit_code code, const char *format, ...);
+
+/* Flushes stdout: EXIT_DONE, or a complaint if something could not be written. */
+int finish_stdout(void);
+
+/* On stderr if that is a terminal and more than a second has gone by: "what: 42 %". */
+void progress(const char *what, size_t done, size_t whole);
+/* Takes the line away again. */
+void progress_end(void);
+
+/* A whole number of 1 and up for an option; else ends by argp_error(). */
+size_t parse_count(struct argp_state *state, const char *option, const char *text);
+
+/* Writes a file whole or not at all: beside it, then renamed. "-" is stdout. An exit_code. */
+int write_file(const char *path, const uint8_t *bytes, size_t length);
+
+#endif

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/input_internal.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct arguments {
+	const char *file;
+	const char *side, *method;
+	uint64_t last; /* 0 = all */
+	uint64_t min_duration_ns;
+	int32_t status;
+	bool by_status, in_flight, finished;
+	struct dump_writer writer;
+	uint64_t matches; /* of the first pass */
+	uint64_t seen;    /* of the second */
+};
+
+enum option_key { SIDE = 256, METHOD, STATUS, MIN_DURATION, COLOUR, IN_FLIGHT, FINISHED };
+
+static void parse_format(struct argp_state *state, struct arguments *arguments, const char *name)
+{
+	if (strcmp(name, "table") == 0)
+		arguments->writer.format = RPCPROF_DUMP_TABLE;
+	else if (strcmp(name, "json") == 0)
+		arguments->writer.format = RPCPROF_DUMP_JSON;
+	else if (strcmp(name, "jsonl") == 0)
+		arguments->writer.format = RPCPROF_DUMP_JSON_LINES;
+	else
+		argp_error(state, "--format takes table, json or jsonl, not \"%s\"", name);
+}
+
+static void parse_colour(struct argp_state *state, struct arguments *arguments, const char *when)
+{
+	if (strcmp(when, "always") == 0)
+		arguments->writer.colour = true;
+	else if (strcmp(when, "never") == 0)
+		arguments->writer.colour = false;
+	else if (strcmp(when, "auto") != 0)
+		argp_error(state, "--colour takes auto, always or never, not \"%s\"", when);
+}
+
+static void parse_status(struct argp_state *state, struct arguments *arguments, const char *text)
+{
+	char *end;
+	long number;
+
+	arguments->by_status = true;
+	for (arguments->status = 0; rpcprof_dump_status_name(arguments->status) != NULL;
+	     arguments->status++)
+		if (strcasecmp(text, rpcprof_dump_status_name(arguments->status)) == 0)
+			return;
+	errno = 0;
+	number = strtol(text, &end, 10);
+	if (end == text || *end != '\0' || errno != 0 || number < INT32_MIN || number > INT32_MAX)
+		argp_error(state,
+		           "--status takes a number or a gRPC status like UNAVAILABLE, "
+		           "not \"%s\"",
+		           text);
+	arguments->status = (int32_t)number;
+}
+
+/* "5ms": a number and ns, us, ms or s. */
+static uint64_t parse_duration(struct argp_state *state, const char *text)
+{
+	static const struct {
+		const char *name;
+		double ns;
+	} units[] = {{"ns", 1}, {"us", 1e3}, {"ms", 1e6}, {"s", 1e9}};
+	char *end;
+	double number = strtod(text, &end);
+
+	for (size_t i = 0; isdigit((unsigned char)text[0]) && i < sizeof(units) / sizeof(units[0]);
+	     i++)
+		if (strcmp(end, units[i].name) == 0 && number * units[i].ns < 9e18)
+			return (uint64_t)(number * units[i].ns);
+	argp_error(state, "--min-duration takes a number and ns, us, ms or s, like 5ms, not \"%s\"",
+	           text);
+	return 0;
+}
+
+static error_t parse(int key, char *argument, struct argp_state *state)
+{
+	struct arguments *arguments = state->input;
+
+	switch (key) {
+	case 'f':
+		parse_format(state, arguments, argument);
+		return 0;
+	case 'n':
+		arguments->last = parse_count(state, "--last", argument);
+		return 0;
+	case SIDE:
+		arguments->side = argument;
+		return 0;
+	case METHOD:
+		arguments->method = argument;
+		return 0;
+	case STATUS:
+		parse_status(state, arguments, argument);
+		return 0;
+	case MIN_DURATION:
+		arguments->min_duration_ns = parse_duration(state, argument);
+		return 0;
+	case COLOUR:
+		parse_colour(state, arguments, argument);
+		return 0;
+	case IN_FLIGHT:
+		arguments->in_flight = true;
+		return 0;
+	case FINISHED:
+		arguments->finished = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		if (arguments->file != NULL)
+			argp_error(state, "one file at a time");
+		arguments->file = argument;
+		return 0;
+	case ARGP_KEY_NO_ARGS:
+		argp_error(state, "no file given");
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static bool matches(const struct arguments *arguments, const struct dump_call *call)
+{
+	if (arguments->side != NULL && strcmp(arguments->side, call->side) != 0)
+		return false;
+	if (arguments->method != NULL &&
+	    (call->method == NULL || strcmp(arguments->method, call->method) != 0))
+		return false;
+	if (arguments->by_status && (!call->has_status || call->status != arguments->status))
+		return false;
+	if (arguments->in_flight != arguments->finished && call->in_flight != arguments->in_flight)
+		return false;
+	return call->duration_ns >= arguments->min_duration_ns;
+}
+
+static int count_call(void *arg, const struct dump_call *call)
+{
+	struct arguments *arguments = arg;
+
+	arguments->matches += matches(arguments, call);
+	return EXIT_DONE;
+}
+
+static int output_status(int status)
+{
+	if (status == 0)
+		return EXIT_DONE;
+	return complain(EXIT_SYSTEM, "standard output: %s", strerror(-status));
+}
+
+static int write_header(void *arg, const struct dump_header *header)
+{
+	struct arguments *arguments = arg;
+
+	return output_status(rpcprof_dump_write_begin(&arguments->writer, header));
+}
+
+static int write_call(void *arg, const struct dump_call *call)
+{
+	struct arguments *arguments = arg;
+
+	if (!matches(arguments, call))
+		return EXIT_DONE;
+	arguments->seen++;
+	if (arguments->last != 0 && arguments->seen + arguments->last <= arguments->matches)
+		return EXIT_DONE;
+	return output_status(rpcprof_dump_write_call(&arguments->writer, call));
+}
+
+/* Twice over the file: that the last N can be told without keeping them, and that nothing is
+ * written of a file that is bad further on. */
+static int show_dump(const struct input *input, struct arguments *arguments)
+{
+	struct dump_receiver counter = {NULL, count_call, arguments, 0};
+	struct dump_receiver writer = {write_header, write_call, arguments, 0};
+	int status = input_each_call(input, &counter);
+
+	if (status == EXIT_DONE)
+		status = input_each_call(input, &writer);
+	if (status == EXIT_DONE)
+		status = output_status(rpcprof_dump_write_end(&arguments->writer, writer.torn));
+	return status;
+}
+
+static void print_labels(const struct rpcprof_pprof *profile, const struct pprof_sample *sample)
+{
+	for (uint32_t i = 0; i < sample->label_count; i++) {
+		const struct pprof_label *label = &profile->labels[sample->labels + i];
+
+		fputs(i == 0 ? "  {" : ", ", stdout);
+		rpcprof_dump_print_name(stdout, rpcprof_pprof_text(profile, label->key));
+		fputc('=', stdout);
+		if (label->str != 0) {
+			rpcprof_dump_print_name(stdout, rpcprof_pprof_text(profile, label->str));
+		} else {
+			printf("%" PRId64 " ", label->num);
+			rpcprof_dump_print_name(stdout, rpcprof_pprof_text(profile, label->unit));
+		}
+	}
+	if (sample->label_count != 0)
+		fputc('}', stdout);
+}
+
+static void print_location(const struct rpcprof_pprof *profile, uint64_t id, bool first)
+{
+	const struct pprof_location *location = &profile->locations[id - 1];
+
+	if (location->line_count == 0)
+		printf("%s0x%" PRIx64, first ? "" : ";", location->address);
+	for (uint32_t i = location->line_count; i-- > 0; first = false) {
+		const struct pprof_function *function =
+			rpcprof_pprof_line_function(profile, &profile->lines[location->lines + i]);
+
+		fputs(first ? "" : ";", stdout);
+		rpcprof_dump_print_name(stdout, rpcprof_pprof_text(profile, function->name));
+	}
+}
+
+static void print_sample(const struct rpcprof_pprof *profile, size_t index)
+{
+	const struct pprof_sample *sample = &profile->samples[index];
+	const int64_t *values = rpcprof_pprof_values(profile, index);
+
+	for (size_t i = 0; i < profile->types_count; i++)
+		printf("%14" PRId64 " ", values[i]);
+	fputc(' ', stdout);
+	for (uint32_t i = sample->depth; i-- > 0;)
+		print_location(profile, profile->frames[sample->frames + i], i + 1 == sample->depth);
+	print_labels(profile, sample);
+	fputc('\n', stdout);
+}
+
+static int show_profile(const struct rpcprof_pprof *profile, const struct arguments *arguments)
+{
+	size_t first = 0;
+	char date[40];
+
+	rpcprof_dump_format_date(date, profile->time_ns);
+	printf("# from %s for %" PRId64 " ns; %zu samples: values, stack from its root, labels\n",
+	       date, profile->duration_ns, profile->samples_count);
+	for (size_t i = 0; i < profile->comments_count; i++) {
+		fputs("# ", stdout);
+		rpcprof_dump_print_name(stdout, rpcprof_pprof_text(profile, profile->comments[i]));
+		fputc('\n', stdout);
+	}
+	fputc('#', stdout);
+	for (size_t i = 0; i < profile->types_count; i++) {
+		fputc(' ', stdout);
+		rpcprof_dump_print_name(stdout, rpcprof_pprof_text(profile, profile->types[i].type));
+		fputc('/', stdout);
+		rpcprof_dump_print_name(stdout, rpcprof_pprof_text(profile, profile->types[i].unit));
+	}
+	fputc('\n', stdout);
+	if (arguments->last != 0 && arguments->last < profile->samples_count)
+		first = profile->samples_count - arguments->last;
+	for (size_t i = first; i < profile->samples_count; i++)
+		print_sample(profile, i);
+	return finish_stdout();
+}
+
+static int show_file(struct arguments *arguments)
+{
+	struct input input;
+	int status = input_open(&input, arguments->file);
+
+	if (status != EXIT_DONE)
+		return status;
+	if (input.profile == NULL)
+		status = show_dump(&input, arguments);
+	else if (arguments->writer.format != RPCPROF_DUMP_TABLE || arguments->side != NULL ||
+	         arguments->method != NULL || arguments->by_status ||
+	         arguments->min_duration_ns != 0 || arguments->in_flight || arguments->finished)
+		status = complain(EXIT_USAGE,
+		                  "%s: a profile has no single calls: only --last goes with it",
+		                  arguments->file);
+	else
+		status = show_profile(input.profile, arguments);
+	input_close(&input);
+	return status;
+}
+
+int command_dump(int argc, char **argv)
+{
+	static const struct argp_option options[] = {
+		{"format", 'f', "FORMAT", 0, "table (default), json or jsonl", 0},
+		{"last", 'n', "N", 0, "Only the last N of the calls that match", 0},
+		{"side", SIDE, "SIDE", 0, "Only calls of this side: server or client", 0},
+		{"method", METHOD, "METHOD", 0, "Only calls of /package.Service/Method", 0},
+		{"status", STATUS, "STATUS", 0, "Only calls that ended so: UNAVAILABLE, or 14", 0},
+		{"min-duration", MIN_DURATION, "TIME", 0,
+	         "Only calls that took at least so long: 5ms, 100us", 0},
+		{"finished", FINISHED, NULL, 0, "Only calls that had finished", 0},
+		{"in-flight", IN_FLIGHT, NULL, 0, "Only calls that had not", 0},
+		{"colour", COLOUR, "WHEN", 0, "auto (default: on a terminal), always or never", 0},
+		{"color", COLOUR, NULL, OPTION_ALIAS, NULL, 0},
+		{0},
+	};
+	static const struct argp argp = {
+		.options = options,
+		.parser = parse,
+		.args_doc = "FILE",
+		.doc = "Shows a dump that was saved as JSON or JSON lines, or writes it in another "
+		       "form. Of a profile it shows the samples. FILE - is standard input.",
+	};
+	const char *no_colour = getenv("NO_COLOR");
+	struct arguments arguments = {.writer.out = stdout};
+
+	arguments.writer.colour =
+		isatty(STDOUT_FILENO) && (no_colour == NULL || no_colour[0] == '\0');
+	argp_parse(&argp, argc, argv, 0, NULL, &arguments);
+	return show_file(&arguments);
+}

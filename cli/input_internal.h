@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef RPCPROF_INPUT_INTERNAL_H
+#define RPCPROF_INPUT_INTERNAL_H
+
+/* A file the command reads: a profile, or a saved dump in either form; gzipped or not. */
+#include "cli/command_internal.h"
+#include "export/dump_internal.h"
+#include "export/pprof_read_internal.h"
+
+struct input {
+	const char *path; /* as given; "-" is stdin */
+	uint8_t *bytes;   /* uncompressed */
+	size_t length;
+	bool was_gzip;
+	struct rpcprof_pprof *profile; /* NULL for a dump */
+};
+
+/* Reads and tells what it is; a profile is decoded. EXIT_DONE, or another after a complaint. */
+int input_open(struct input *input, const char *path);
+void input_close(struct input *input);
+
+/* Receives the parts of a dump, in order; header may be NULL there. Each returns an exit_code. */
+struct dump_receiver {
+	int (*header)(void *arg, const struct dump_header *header);
+	int (*call)(void *arg, const struct dump_call *call);
+	void *arg;
+	uint64_t torn; /* set from the dump's end */
+};
+
+/* Goes through a saved dump. EXIT_DONE, or another after a complaint. */
+int input_each_call(const struct input *input, struct dump_receiver *receiver);
+
+/* As complain(EXIT_BAD_INPUT, ...), naming file and byte. */
+int input_complain(const struct input *input, uint64_t offset, const char *text,
+                   const char *remedy);
+
+/* jansson takes no more than the limit of memory from here on. */
+void json_memory_limit(void);
+
+#endif

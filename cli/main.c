@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/command_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "rpcprof/version.h"
+
+static const struct command commands[] = {
+	{"top", "what takes the time, by method and stage", command_top},
+	{"dump", "the calls of a saved dump, or the samples of a profile", command_dump},
+	{"merge", "several profiles as one", command_merge},
+	{"diff", "what changed from one file to another, in all and per call", command_diff},
+};
+
+#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static void print_version(FILE *stream, struct argp_state *state)
+{
+	(void)state;
+	fprintf(stream, "rpcprof %s\n", rpcprof_version());
+}
+
+/* The list of commands goes between the two halves of the help text. */
+static char *list_commands(int key, const char *text, void *input)
+{
+	char *list = NULL;
+	size_t length;
+	FILE *out;
+
+	(void)input;
+	if (key != ARGP_KEY_HELP_POST_DOC)
+		return (char *)(uintptr_t)text;
+	out = open_memstream(&list, &length);
+	if (out == NULL)
+		return (char *)(uintptr_t)text;
+	fputs("Commands:\n", out);
+	for (size_t i = 0; i < COMMANDS; i++)
+		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].summary);
+	fputs("\n`rpcprof COMMAND --help' tells more, and so does rpcprof(1).\n"
+	      "Exit codes: 0 done, 1 usage, 2 bad input, 3 a file or memory cannot be had.",
+	      out);
+	fclose(out);
+	return list;
+}
+
+static error_t parse(int key, char *argument, struct argp_state *state)
+{
+	int *first = state->input;
+
+	(void)argument;
+	if (key == ARGP_KEY_NO_ARGS)
+		argp_usage(state);
+	if (key != ARGP_KEY_ARG)
+		return ARGP_ERR_UNKNOWN;
+	*first = state->next - 1;
+	state->next = state->argc; /* the rest is the subcommand's */
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct argp argp = {
+		.parser = parse,
+		.args_doc = "COMMAND [ARGUMENT...]",
+		.doc = "Profiles and dumps of the time that RPCs take.\v",
+		.help_filter = list_commands,
+	};
+	char name[64];
+	int first = argc;
+
+	argp_program_version_hook = print_version;
+	argp_err_exit_status = EXIT_USAGE;
+	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &first);
+	for (size_t i = 0; i < COMMANDS; i++) {
+		if (strcmp(argv[first], commands[i].name) != 0)
+			continue;
+		snprintf(name, sizeof(name), "rpcprof %s", commands[i].name);
+		argv[first] = name;
+		return commands[i].run(argc - first, argv + first);
+	}
+	return complain(EXIT_USAGE, "no command \"%s\"; `rpcprof --help' lists them", argv[first]);
+}
