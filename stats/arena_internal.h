@@ -23,11 +23,11 @@
 #define CHAIN_CELLS 16
 #define STASH_MAX 32
 #define THREAD_SLOTS 512
-#define GRANT_FIRST 8 /* slots that the owner may fill without a claim */
+#define GRANT_FIRST 8 /* slots of a new Stat that its owner may fill without a claim */
 #define GRANT_NEXT 4
 #define REFS_DISCARDED (1u << 31)
-#define SLOTS_FOLDING (1u << 31)
-#define SLOTS_MASK (SLOTS_FOLDING - 1)
+#define GENERATION_MAX 0x7fffffffu /* bit 63 of handles and keys says other things */
+#define KEY_CLOSED (UINT64_C(1) << 63)
 
 #define MAGIC UINT64_C(0x666f727063707200) /* "\0rpcprof" in memory, little endian */
 
@@ -56,8 +56,7 @@ struct rpcprof_arena_shared {
 	uint64_t bump; /* cells ever used, without the null cell; may run past the end */
 	uint64_t fill1[LINE_PAIR / 8 - 1];
 	uint64_t history_stats; /* how many Stats are in the history */
-	uint32_t threads;       /* slots of `thread` in use */
-	uint32_t collecting;    /* a collector has come and not stopped */
+	uint64_t threads;       /* registered and alive */
 	uint64_t fill2[LINE_PAIR / 8 - 2];
 	struct rpcprof_shared_counters counters;
 	struct rpcprof_thread_counters thread[THREAD_SLOTS + 1]; /* last: threads without one */
@@ -68,6 +67,7 @@ struct rpcprof_control_body {
 	struct rpcprof_control_head head;
 	uint32_t pid;
 	uint32_t finished;
+	uint32_t collecting; /* a collector has come and not stopped */
 	uint64_t total_bytes;
 	uint64_t shared_offset, fresh_offset, history_offset, cells_offset, tags_offset;
 	uint64_t cells;      /* the null cell included */
@@ -96,11 +96,12 @@ extern struct rpcprof_arena_map rpcprof_map;
 
 /* The library's own state of a thread, beside rpcprof_thread. */
 struct rpcprof_thread_state {
-	uint32_t busy;    /* inside the stash: a signal handler must keep out */
+	uint32_t busy;    /* inside the stash: a signal handler must keep out; stays 1 after its
+	                   * exit handler has run */
 	uint32_t stashed; /* cells in `stash` */
 	uint32_t stash_limit;
-	uint32_t gone;    /* its exit handler has run */
-	struct rpcprof_thread_counters *counters; /* NULL until its first record */
+	uint32_t registered;
+	struct rpcprof_thread_counters *counters; /* its own; NULL: counts with the others */
 	uint32_t stash[STASH_MAX];
 };
 extern __thread struct rpcprof_thread_state rpcprof_self
@@ -144,37 +145,68 @@ static inline bool rpcprof_cell_is_live(const struct rpcprof_cell *cell, uint32_
 #define rpcprof_count(name) ((void)rpcprof_add_relaxed(&rpcprof_map.shared->counters.name, 1))
 
 /* cells.c: who owns which cell. */
-uint32_t rpcprof_cell_take(void);        /* 0 = none to be had */
-void rpcprof_cell_give(uint32_t unit);   /* DONE or FREE, out of every ring */
+uint32_t rpcprof_cell_take_slow(void);
+void rpcprof_cell_give_slow(uint32_t unit);
 void rpcprof_stash_flush(void);
 uint64_t rpcprof_history_oldest(void);
+
+/* A cell to record into; 0 = none to be had. */
+static inline uint32_t rpcprof_cell_take(void)
+{
+	struct rpcprof_thread_state *self = &rpcprof_self;
+	uint32_t unit;
+
+	if (__builtin_expect(self->busy || self->stashed == 0, 0))
+		return rpcprof_cell_take_slow();
+	self->busy = 1;
+	rpcprof_fence_signal();
+	unit = self->stash[--self->stashed];
+	rpcprof_fence_signal();
+	self->busy = 0;
+	return unit;
+}
+
+/* A cell comes back, DONE or FREE, out of every ring. */
+static inline void rpcprof_cell_give(uint32_t unit)
+{
+	struct rpcprof_thread_state *self = &rpcprof_self;
+
+	if (__builtin_expect(self->busy || self->stashed >= self->stash_limit, 0)) {
+		rpcprof_cell_give_slow(unit);
+		return;
+	}
+	self->busy = 1;
+	rpcprof_fence_signal();
+	self->stash[self->stashed++] = unit;
+	rpcprof_fence_signal();
+	self->busy = 0;
+}
 
 /* threads.c: what a thread is to us. */
 void rpcprof_thread_register(void);
 void rpcprof_threads_init(void);
-/* Where the calling thread counts. */
-static inline struct rpcprof_thread_counters *rpcprof_thread_slot(void)
-{
-	struct rpcprof_thread_counters *slot = rpcprof_self.counters;
 
-	return slot != NULL ? slot : &rpcprof_map.shared->thread[THREAD_SLOTS];
-}
-
-/* Adds one to a word of that slot. */
-static inline void rpcprof_thread_count(const struct rpcprof_thread_counters *slot, uint64_t *word)
+/* Adds one to a counter of the calling thread, `word` of struct rpcprof_thread_counters. */
+static inline void rpcprof_thread_count(size_t word)
 {
+	struct rpcprof_thread_counters *own = rpcprof_self.counters;
+	uint64_t *counter = (uint64_t *)(void *)own + word;
+
 #if defined(__x86_64__) && !defined(RPCPROF_TSAN_)
 	/* One instruction, so that a signal handler of this thread loses no count; no lock prefix,
 	 * for no other thread writes here... */
-	if (slot != &rpcprof_map.shared->thread[THREAD_SLOTS]) {
-		__asm__ __volatile__("addq $1, %0" : "+m"(*word));
+	if (__builtin_expect(own != NULL, 1)) {
+		__asm__ __volatile__("addq $1, %0" : "+m"(*counter));
 		return;
 	}
 #endif
-	(void)slot;
-	/* ...but to the last slot, which threads without one share. */
-	(void)rpcprof_add_relaxed(word, 1);
+	/* ...but to the slot that threads without one share. */
+	if (own == NULL)
+		counter = (uint64_t *)(void *)&rpcprof_map.shared->thread[THREAD_SLOTS] + word;
+	(void)rpcprof_add_relaxed(counter, 1);
 }
+#define rpcprof_count_mine(name)                                                               \
+	rpcprof_thread_count(offsetof(struct rpcprof_thread_counters, name) / sizeof(uint64_t))
 
 /* fork.c */
 void rpcprof_fork_init(void);

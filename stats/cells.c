@@ -87,10 +87,10 @@ static void chain_push(const uint32_t *units, uint32_t count)
 /* How many cells this thread may hold back: all threads together at most max_in_flight. */
 static uint32_t stash_limit(void)
 {
-	uint32_t threads = rpcprof_load_relaxed(&rpcprof_map.shared->threads);
-	uint32_t share = rpcprof_control()->max_in_flight / (threads + 1);
+	uint64_t threads = rpcprof_load_relaxed(&rpcprof_map.shared->threads);
+	uint64_t share = rpcprof_control()->max_in_flight / (threads + 1);
 
-	return share < 1 ? 1 : share > STASH_MAX ? STASH_MAX : share;
+	return share < 1 ? 1 : share > STASH_MAX ? STASH_MAX : (uint32_t)share;
 }
 
 static uint32_t chunk(void)
@@ -128,7 +128,7 @@ static uint32_t steal(void)
 		return 0;
 	value = rpcprof_history_oldest();
 	if (value != 0)
-		rpcprof_thread_count(rpcprof_thread_slot(), &rpcprof_thread_slot()->displaced);
+		rpcprof_count_mine(displaced);
 	return (uint32_t)value;
 }
 
@@ -176,22 +176,22 @@ static uint32_t take_unstashed(void)
 	return bump_take(1, &first) != 0 ? first : steal();
 }
 
-uint32_t rpcprof_cell_take(void)
+uint32_t rpcprof_cell_take_slow(void)
 {
 	struct rpcprof_thread_state *self = &rpcprof_self;
 	uint32_t unit;
 
-	if (__builtin_expect(self->busy | self->gone, 0))
+	if (self->busy)
 		return take_unstashed();
 	self->busy = 1;
 	rpcprof_fence_signal();
-	unit = self->stashed != 0 ? self->stash[--self->stashed] : refill(self);
+	unit = refill(self);
 	rpcprof_fence_signal();
 	self->busy = 0;
 	return unit;
 }
 
-static void __attribute__((noinline)) spill(struct rpcprof_thread_state *self)
+static void spill(struct rpcprof_thread_state *self)
 {
 	uint32_t count = self->stashed < CHAIN_CELLS ? self->stashed : CHAIN_CELLS;
 
@@ -202,31 +202,25 @@ static void __attribute__((noinline)) spill(struct rpcprof_thread_state *self)
 	self->stash_limit = stash_limit();
 }
 
-void rpcprof_cell_give(uint32_t unit)
+void rpcprof_cell_give_slow(uint32_t unit)
 {
 	struct rpcprof_thread_state *self = &rpcprof_self;
 
-	if (__builtin_expect(self->busy | self->gone, 0)) {
+	if (self->busy) {
 		chain_push(&unit, 1);
 		return;
 	}
 	self->busy = 1;
 	rpcprof_fence_signal();
-	if (__builtin_expect(self->stashed >= self->stash_limit, 0))
-		spill(self);
+	spill(self);
 	self->stash[self->stashed++] = unit;
 	rpcprof_fence_signal();
 	self->busy = 0;
 }
 
+/* All of the stash to the depot, by a thread that has set busy. */
 void rpcprof_stash_flush(void)
 {
-	struct rpcprof_thread_state *self = &rpcprof_self;
-
-	self->busy = 1;
-	rpcprof_fence_signal();
-	while (self->stashed != 0)
-		spill(self);
-	rpcprof_fence_signal();
-	self->busy = 0;
+	while (rpcprof_self.stashed != 0)
+		spill(&rpcprof_self);
 }

@@ -19,7 +19,7 @@ static struct {
 	struct rpcprof_cell cell;
 	struct rpcprof_timer_slot timers[26];
 } null_cell __attribute__((aligned(1024)));
-struct rpcprof_arena_base rpcprof_arena = {(char *)&null_cell, ~UINT64_C(31), 21, 32};
+struct rpcprof_arena_base rpcprof_arena = {(char *)&null_cell, ~UINT64_C(31), 21, 32, 0};
 
 enum { NOT_YET, STARTING, STARTED };
 static uint32_t init_state;
@@ -65,6 +65,11 @@ static void map_fill(char *base, const struct rpcprof_config *config,
 	rpcprof_arena.capacity =
 		(uint32_t)((config->cell_bytes - sizeof(struct rpcprof_cell)) >>
 	                   RPCPROF_UNIT_SHIFT) - RPCPROF_ACCUMULATORS;
+	/* Less than all, so that one claim comes before the cell is full: it prepares the
+	 * accumulators. None where the short way's clock is not the process's. */
+	if (rpcprof_load_relaxed(&rpcprof_control_page.head.clock_kind) == RPCPROF_CLOCK_RAW)
+		rpcprof_arena.grant = rpcprof_arena.capacity > GRANT_FIRST
+		                              ? GRANT_FIRST : rpcprof_arena.capacity - 1;
 }
 
 static char *arena_map(size_t bytes)

@@ -65,12 +65,11 @@ static int take(void *arg, uint64_t value)
 /* Puts a Stat back that was taken ahead of a callback that stopped. */
 static void put_back(uint64_t value)
 {
-	struct rpcprof_thread_counters *counters = rpcprof_thread_slot();
 	uint64_t displaced = rpcprof_buffer_push(&rpcprof_map.fresh, value);
 
 	if (displaced == 0)
 		return;
-	rpcprof_thread_count(counters, &counters->displaced);
+	rpcprof_count_mine(displaced);
 	rpcprof_cell_give((uint32_t)displaced);
 }
 
@@ -96,7 +95,6 @@ static void drained_history(uint64_t value)
 
 static void to_history(uint64_t value)
 {
-	struct rpcprof_thread_counters *counters = rpcprof_thread_slot();
 	uint64_t displaced = rpcprof_buffer_push(&rpcprof_map.history, value);
 
 	rpcprof_count(collected);
@@ -104,7 +102,7 @@ static void to_history(uint64_t value)
 		(void)rpcprof_add_relaxed(&rpcprof_map.shared->history_stats, 1);
 		return;
 	}
-	rpcprof_thread_count(counters, &counters->displaced);
+	rpcprof_count_mine(displaced);
 	rpcprof_cell_give((uint32_t)displaced);
 }
 
@@ -140,7 +138,7 @@ int64_t rpcprof_collect(rpcprof_view_fn *fn, void *arg)
 	rpcprof_thread_prepare();
 	rpcprof_clock_refresh();
 	/* relaxed: from about now on displaced Stats count as unaggregated. */
-	rpcprof_store_relaxed(&rpcprof_map.shared->collecting, 1u);
+	rpcprof_store_relaxed(&rpcprof_control()->collecting, 1u);
 	take_all(&taker, &rpcprof_map.fresh,
 	         rpcprof_map.history.memory != NULL ? to_history : drained);
 	return taker.delivered;
@@ -149,5 +147,5 @@ int64_t rpcprof_collect(rpcprof_view_fn *fn, void *arg)
 void rpcprof_collect_stop(void)
 {
 	if (rpcprof_started())
-		rpcprof_store_relaxed(&rpcprof_map.shared->collecting, 0u);
+		rpcprof_store_relaxed(&rpcprof_control()->collecting, 0u);
 }

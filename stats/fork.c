@@ -23,8 +23,9 @@ static void child(void)
 	         0) == MAP_FAILED)
 		rpcprof_store_relaxed(&rpcprof_control_page.head.enabled, 0u);
 	body->pid = (uint32_t)getpid();
+	body->collecting = 0; /* the collector's thread stayed behind */
 	/* An odd multiplier visits all generations; 0 is none. */
-	body->generation = (body->generation + body->pid) * 2654435761u | 1u;
+	body->generation = ((body->generation + body->pid) * 2654435761u & GENERATION_MAX) | 1u;
 	memset(&rpcprof_self, 0, sizeof(rpcprof_self));
 	rpcprof_thread.id = 0; /* registers again on its first record */
 }

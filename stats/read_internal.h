@@ -11,7 +11,7 @@
 static inline void rpcprof_view_of(struct rpcprof_view *view, const struct rpcprof_cell *cell,
                                    uint64_t value)
 {
-	uint32_t slots = (uint32_t)rpcprof_load_relaxed(&cell->slots) & SLOTS_MASK;
+	uint32_t slots = (uint32_t)rpcprof_load_relaxed(&cell->slots);
 
 	view->cell = cell;
 	view->generation = (uint32_t)(value >> 32);

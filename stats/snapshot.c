@@ -44,7 +44,7 @@ static void copy_words(uint64_t *to, const uint64_t *from, size_t bytes)
 
 static size_t timer_bytes(const struct rpcprof_cell *copy)
 {
-	uint32_t slots = (uint32_t)copy->slots & SLOTS_MASK;
+	uint32_t slots = (uint32_t)copy->slots;
 
 	if (slots >= rpcprof_arena.capacity) /* perhaps folded: the accumulators too */
 		slots = rpcprof_arena.capacity + RPCPROF_ACCUMULATORS;

@@ -3,10 +3,10 @@
  * The life of a Stat: FREE or DONE -> LIVE (begin) -> DONE (last end: published) or FREE (discard).
  *
  * Invariants: seq only grows within a cell (by generation, then state) until the generation wraps
- * after 2^32 uses; a DONE cell does not change until its seq does; references carry the generation
+ * after 2^31 uses; a DONE cell does not change until its seq does; references carry the generation
  * in the same word, so retain, release and a double end are exact: a stale handle's CAS fails.
- * Wrap-around: a handle kept over exactly 2^32 uses of one cell would be taken for a fresh one; at
- * a million uses of the same cell a second that is more than an hour of keeping a dead handle.
+ * Wrap-around: a handle kept over exactly 2^31 uses of one cell would be taken for a fresh one; at
+ * a million uses of the same cell a second that is half an hour of keeping a dead handle.
  */
 #include "stats/stat_internal.h"
 
@@ -15,24 +15,27 @@ static uint32_t next_generation(const struct rpcprof_cell *cell)
 	uint32_t generation = (uint32_t)(rpcprof_load_relaxed(&cell->seq) >> 2) + 1;
 
 	/* First use, or wrapped: 0 would make a null word look like ours. */
-	if (__builtin_expect(generation <= 1, 0))
+	if (__builtin_expect(generation <= 1 || generation > GENERATION_MAX, 0))
 		generation = rpcprof_control()->generation;
 	return generation;
 }
 
-static void prefetch_cell(struct rpcprof_cell *cell)
+/* The lines of the first eight timers. The header's are written at once. */
+static inline void prefetch_timers(struct rpcprof_cell *cell)
 {
-	char *bytes = (char *)cell;
+	char *bytes = (char *)(cell + 1);
 
-	for (size_t line = 0; line < sizeof(*cell) + 256; line += RPCPROF_CACHE_LINE)
-		__builtin_prefetch(bytes + line, 1);
+	__builtin_prefetch(bytes, 1);
+	__builtin_prefetch(bytes + RPCPROF_CACHE_LINE, 1);
+	__builtin_prefetch(bytes + 2 * RPCPROF_CACHE_LINE, 1);
+	__builtin_prefetch(bytes + 3 * RPCPROF_CACHE_LINE, 1);
 }
 
 static void cell_begin(struct rpcprof_cell *cell, struct rpcprof_stat stat, uint32_t tag,
                        uint64_t ticks)
 {
 	uint32_t generation = rpcprof_generation(stat);
-	uint32_t grant = rpcprof_first_grant();
+	uint32_t grant = rpcprof_arena.grant;
 
 	/* relaxed, all of them: seq below publishes them. */
 	rpcprof_store_relaxed(&cell->refs, rpcprof_word(generation, 1));
@@ -65,7 +68,7 @@ struct rpcprof_stat rpcprof_stat_begin_on(uint32_t tag, uint64_t ticks)
 		return stat;
 	}
 	cell = rpcprof_cell_of(unit);
-	prefetch_cell(cell);
+	prefetch_timers(cell);
 	generation = next_generation(cell);
 	stat.bits = rpcprof_word(generation, unit);
 	rpcprof_store_relaxed(&cell->seq, rpcprof_seq(generation, RPCPROF_FREE));
@@ -103,7 +106,6 @@ static bool release(struct rpcprof_cell *cell, uint32_t generation, uint32_t dis
 
 static void publish(struct rpcprof_cell *cell, struct rpcprof_stat stat, uint64_t ticks)
 {
-	struct rpcprof_thread_counters *counters = rpcprof_thread_slot();
 	uint64_t displaced;
 
 	rpcprof_lap_close(cell, ticks);
@@ -111,13 +113,13 @@ static void publish(struct rpcprof_cell *cell, struct rpcprof_stat stat, uint64_
 	/* S3 release, pairs with V1: all of the record before DONE, else a snapshot that finds the
 	 * value in the ring by another way accepts half a Stat. */
 	rpcprof_store_release(&cell->seq, rpcprof_seq(rpcprof_generation(stat), RPCPROF_DONE));
-	rpcprof_thread_count(counters, &counters->pushed);
+	rpcprof_count_mine(pushed);
 	displaced = rpcprof_buffer_push(&rpcprof_map.fresh, stat.bits);
 	if (displaced == 0)
 		return;
-	rpcprof_thread_count(counters, &counters->displaced);
-	if (rpcprof_load_relaxed(&rpcprof_map.shared->collecting) != 0)
-		rpcprof_thread_count(counters, &counters->unaggregated);
+	rpcprof_count_mine(displaced);
+	if (rpcprof_load_relaxed(&rpcprof_control()->collecting) != 0)
+		rpcprof_count_mine(unaggregated);
 	rpcprof_cell_give((uint32_t)displaced);
 }
 
@@ -130,7 +132,8 @@ static void finish(struct rpcprof_stat stat, uint64_t ticks, uint32_t discard)
 		return;
 	if (__builtin_expect(rpcprof_thread.id == 0, 0))
 		rpcprof_thread_register(); /* ended by a thread that never began one */
-	rpcprof_store_relaxed(&cell->key, 0);
+	/* Closes the short way; the owner's id stays, for the timers that are its. */
+	rpcprof_store_relaxed(&cell->key, rpcprof_load_relaxed(&cell->key) | KEY_CLOSED);
 	if (!discarded) {
 		publish(cell, stat, ticks != 0 ? ticks : rpcprof_clock_now());
 		return;

@@ -5,15 +5,6 @@
 #include "rpcprof/timer.h"
 #include "stats/arena_internal.h"
 
-/* Slots that the owner of a Stat gets at its begin; none where there is no short way to fill them
- * by. The claim of the first slot after them is one thread's: it prepares the accumulators. */
-static inline uint32_t rpcprof_first_grant(void)
-{
-	if (rpcprof_load_relaxed(&rpcprof_control_page.head.clock_kind) != RPCPROF_CLOCK_RAW)
-		return 0;
-	return rpcprof_arena.capacity > GRANT_FIRST ? GRANT_FIRST : rpcprof_arena.capacity - 1;
-}
-
 /* timer.c: ends the open lap, if any, of a Stat whose last reference is going. */
 void rpcprof_lap_close(struct rpcprof_cell *cell, uint64_t ticks);
 

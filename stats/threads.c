@@ -18,7 +18,7 @@ __thread struct rpcprof_thread_state rpcprof_self;
 static pthread_key_t exit_key;
 static bool have_exit_key;
 
-/* Takes a slot of counters, or the one that all others share. */
+/* Takes a slot of counters; NULL when all are taken. */
 static struct rpcprof_thread_counters *slot_take(uint32_t thread)
 {
 	struct rpcprof_arena_shared *shared = rpcprof_map.shared;
@@ -32,14 +32,7 @@ static struct rpcprof_thread_counters *slot_take(uint32_t thread)
 		    rpcprof_cas_acquire(&slot->thread, &owner, thread))
 			return slot;
 	}
-	return &shared->thread[THREAD_SLOTS];
-}
-
-static void slot_give(struct rpcprof_thread_counters *slot)
-{
-	/* H2 release, pairs with H1. */
-	if (slot != &rpcprof_map.shared->thread[THREAD_SLOTS])
-		rpcprof_store_release(&slot->thread, 0);
+	return NULL;
 }
 
 static void thread_exit(void *state)
@@ -47,12 +40,13 @@ static void thread_exit(void *state)
 	struct rpcprof_thread_state *self = state;
 	struct rpcprof_thread_counters *slot = self->counters;
 
-	rpcprof_stash_flush();
-	self->gone = 1;
-	self->counters = &rpcprof_map.shared->thread[THREAD_SLOTS];
+	self->busy = 1; /* for good: from here on no stash */
+	self->counters = NULL;
 	rpcprof_fence_signal();
-	slot_give(slot);
-	(void)rpcprof_add_relaxed(&rpcprof_map.shared->threads, (uint32_t)-1);
+	rpcprof_stash_flush();
+	if (slot != NULL)
+		rpcprof_store_release(&slot->thread, 0); /* H2, pairs with H1 */
+	(void)rpcprof_add_relaxed(&rpcprof_map.shared->threads, (uint64_t)-1);
 }
 
 void rpcprof_threads_init(void)
@@ -64,24 +58,25 @@ void rpcprof_thread_register(void)
 {
 	struct rpcprof_thread_state *self = &rpcprof_self;
 	uint32_t id = (uint32_t)syscall(SYS_gettid);
+	bool exits;
 
-	if (self->busy || self->counters != NULL)
+	if (self->busy || self->registered)
 		return; /* a signal handler came between: the interrupted call goes on with it */
 	self->busy = 1;
 	rpcprof_fence_signal();
-	self->stash_limit = 0;
+	self->registered = 1;
 	(void)rpcprof_add_relaxed(&rpcprof_map.shared->threads, 1);
-	/* Without an exit handler there is nothing that would give cells back: keep none. */
-	self->gone = !have_exit_key || pthread_setspecific(exit_key, self) != 0;
-	self->counters = self->gone ? &rpcprof_map.shared->thread[THREAD_SLOTS] : slot_take(id);
-	rpcprof_fence_signal();
+	/* Without an exit handler nothing would give cells and slot back: have none. */
+	exits = have_exit_key && pthread_setspecific(exit_key, self) == 0;
+	self->counters = exits ? slot_take(id) : NULL;
 	rpcprof_thread.id = id;
-	self->busy = 0;
+	rpcprof_fence_signal();
+	self->busy = !exits;
 }
 
 void rpcprof_thread_prepare(void)
 {
 	/* relaxed: base is set before the switch can be on, by whoever lets this thread record */
-	if (rpcprof_map.base != NULL && rpcprof_thread.id == 0)
+	if (rpcprof_map.base != NULL && !rpcprof_self.registered)
 		rpcprof_thread_register();
 }

@@ -18,7 +18,7 @@ static uint32_t slots_claim(struct rpcprof_cell *cell, uint32_t generation, uint
 	uint64_t slots = rpcprof_load_relaxed(&cell->slots);
 
 	for (;;) {
-		uint32_t first = (uint32_t)slots & SLOTS_MASK;
+		uint32_t first = (uint32_t)slots;
 		uint32_t room = rpcprof_arena.capacity - first;
 		*got = want < room ? want : room;
 		if (slots >> 32 != generation || *got == 0)
@@ -26,7 +26,7 @@ static uint32_t slots_claim(struct rpcprof_cell *cell, uint32_t generation, uint
 		/* relaxed: gives slots, publishes nothing; stamps do (T1). */
 		if (!rpcprof_cas_relaxed(&cell->slots, &slots, slots + *got))
 			continue;
-		if (first == rpcprof_first_grant())
+		if (first == rpcprof_arena.grant)
 			rpcprof_fold_prepare(cell, generation);
 		return first;
 	}
@@ -57,6 +57,18 @@ static uint32_t slot_find(struct rpcprof_cell *cell, struct rpcprof_stat stat, u
 
 #define HEADER_UNITS (sizeof(struct rpcprof_cell) >> RPCPROF_UNIT_SHIFT)
 
+static void slot_fill(struct rpcprof_cell *cell, uint32_t i, struct rpcprof_stat stat,
+                      const struct rpcprof_detached_timer *timer)
+{
+	struct rpcprof_timer_slot *slot = &rpcprof_cell_timers(cell)[i];
+
+	rpcprof_store_relaxed(&slot->begin, timer->begin);
+	rpcprof_store_relaxed(&slot->end, timer->end);
+	rpcprof_store_relaxed(&slot->thread, (uint64_t)timer->thread);
+	/* T1 release, as in rpcprof_slot_fill_(). */
+	rpcprof_store_release(&slot->stamp, rpcprof_word(rpcprof_generation(stat), timer->tag));
+}
+
 struct rpcprof_timer rpcprof_timer_begin_slow(struct rpcprof_stat stat, uint32_t tag,
                                               uint64_t ticks)
 {
@@ -74,9 +86,11 @@ struct rpcprof_timer rpcprof_timer_begin_slow(struct rpcprof_stat stat, uint32_t
 		return timer;
 	timer.begin = ticks != 0 ? ticks : rpcprof_clock_now();
 	timer.bits = stat.bits + HEADER_UNITS + slot;
-	if (!rpcprof_slot_is_fold(slot))
-		rpcprof_slot_fill_(&rpcprof_cell_timers(cell)[slot], stat.bits, tag,
-		                   timer.begin);
+	if (rpcprof_slot_is_fold(slot))
+		timer.bits |= RPCPROF_FOLDED; /* matches no key: its end comes the long way too */
+	else
+		slot_fill(cell, slot, stat, &(struct rpcprof_detached_timer){
+			.begin = timer.begin, .tag = tag, .thread = (uint32_t)rpcprof_thread.id});
 	return timer;
 }
 
@@ -90,7 +104,7 @@ static uint64_t elapsed(uint64_t begin, uint64_t end)
 
 void rpcprof_timer_end_slow(struct rpcprof_timer timer, uint64_t ticks)
 {
-	struct rpcprof_stat stat = {timer.bits & rpcprof_arena.cell_mask};
+	struct rpcprof_stat stat = {timer.bits & rpcprof_arena.cell_mask & ~RPCPROF_FOLDED};
 	struct rpcprof_cell *cell = rpcprof_cell_of(rpcprof_unit(stat));
 	uint32_t slot = (uint32_t)(timer.bits - stat.bits - HEADER_UNITS);
 	uint64_t open = 0;
@@ -142,7 +156,8 @@ void rpcprof_lap_slow(struct rpcprof_stat stat, uint32_t tag, uint64_t ticks)
 	if (rpcprof_slot_is_fold(slot))
 		rpcprof_store_relaxed(&cell->end, ticks);
 	else
-		rpcprof_slot_fill_(&rpcprof_cell_timers(cell)[slot], stat.bits, tag, ticks);
+		slot_fill(cell, slot, stat, &(struct rpcprof_detached_timer){
+			.begin = ticks, .tag = tag, .thread = (uint32_t)rpcprof_thread.id});
 }
 
 struct rpcprof_detached_timer rpcprof_detached_timer_begin(uint32_t tag)
@@ -163,16 +178,6 @@ void rpcprof_detached_timer_end(struct rpcprof_detached_timer *timer)
 		timer->end = rpcprof_clock_now();
 }
 
-static void slot_append(struct rpcprof_timer_slot *slot, uint32_t generation,
-                        const struct rpcprof_detached_timer *timer)
-{
-	rpcprof_store_relaxed(&slot->begin, timer->begin);
-	rpcprof_store_relaxed(&slot->end, timer->end);
-	rpcprof_store_relaxed(&slot->thread, (uint64_t)timer->thread);
-	/* T1 release, as in rpcprof_slot_fill_(). */
-	rpcprof_store_release(&slot->stamp, rpcprof_word(generation, timer->tag));
-}
-
 void rpcprof_stat_append(struct rpcprof_stat stat, const struct rpcprof_detached_timer *timer)
 {
 	struct rpcprof_cell *cell = rpcprof_cell_of(rpcprof_unit(stat));
@@ -190,7 +195,7 @@ void rpcprof_stat_append(struct rpcprof_stat stat, const struct rpcprof_detached
 	if (timer->end != 0)
 		(void)elapsed(timer->begin, timer->end);
 	if (!rpcprof_slot_is_fold(slot))
-		slot_append(&rpcprof_cell_timers(cell)[slot], rpcprof_generation(stat), timer);
+		slot_fill(cell, slot, stat, timer);
 	else if (timer->end != 0)
 		rpcprof_fold_add(cell, slot, elapsed(timer->begin, timer->end));
 }

@@ -25,11 +25,18 @@ extern "C" {
 
 /* One stage of a call. 32 bytes. */
 struct rpcprof_timer_slot {
-	uint64_t stamp;  /* generation << 32 | tag; stored last (release) */
+	uint64_t stamp;  /* generation << 32 | RPCPROF_BY_OWNER | tag; stored last (release) */
 	uint64_t begin;  /* ticks; in an accumulator: total ticks */
 	uint64_t end;    /* ticks, 0 = open; in an accumulator: the longest, ticks */
-	uint64_t thread; /* kernel thread id; in an accumulator: how many timers */
+	uint64_t thread; /* kernel thread id, unless RPCPROF_BY_OWNER; in an accumulator: how many
+	                  * timers */
 };
+
+/* In a stamp: the thread that began the timer is the one that began the Stat. */
+#define RPCPROF_BY_OWNER (1u << 31)
+
+/* In a handle of a timer: it is folded. Generations stay below. */
+#define RPCPROF_FOLDED (UINT64_C(1) << 63)
 
 /* Generation-tagged states of a cell: seq = generation << 2 | state. */
 enum rpcprof_cell_state { RPCPROF_FREE = 0, RPCPROF_LIVE = 1, RPCPROF_DONE = 2 };
@@ -44,10 +51,10 @@ enum rpcprof_cell_state { RPCPROF_FREE = 0, RPCPROF_LIVE = 1, RPCPROF_DONE = 2 }
 struct rpcprof_cell {
 	/* Line 0: what begin, every timer and end touch. */
 	uint64_t seq;   /* generation << 2 | state */
-	uint64_t key;   /* handle ^ id of the thread that began it, while that one may take the
-	                 * short way (live, raw clock); else 0 */
+	uint64_t key;   /* handle ^ id of the thread that began it, the owner, while that one may
+	                 * take the short way (live, raw clock); then with bit 63 set; 0 = none */
 	uint64_t refs;  /* generation << 32 | discarded << 31 | references */
-	uint64_t slots; /* generation << 32 | folding << 31 | timer slots handed out, in order */
+	uint64_t slots; /* generation << 32 | timer slots handed out, in order */
 	uint64_t begin; /* ticks; free in the depot: next cell << 32 | next chain */
 	uint64_t end;   /* ticks; while live: the begin of a folded open lap */
 	uint32_t own_next;  /* next slot of the owner's grant; only the owner's thread touches it */
@@ -84,6 +91,7 @@ struct rpcprof_arena_base {
 	uint64_t cell_mask; /* takes the handle of a timer to its Stat's */
 	uint32_t capacity;  /* timer slots of a cell without the accumulators */
 	uint32_t units;     /* of a cell */
+	uint32_t grant;     /* slots that the owner may fill without a claim; 0: no short way */
 };
 extern struct rpcprof_arena_base rpcprof_arena;
 

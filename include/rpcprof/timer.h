@@ -30,7 +30,8 @@ extern "C" {
 /** A running timer, by value. All zero is the null timer. */
 struct rpcprof_timer {
 	uint64_t begin; /* ticks */
-	uint64_t bits;  /* generation of the Stat << 32 | offset of the slot in the arena, in units */
+	uint64_t bits;  /* generation of the Stat << 32 | offset of the slot in the arena, in units;
+	                 * with RPCPROF_FOLDED for one that went into an accumulator */
 };
 
 struct rpcprof_timer rpcprof_timer_begin_slow(struct rpcprof_stat stat, uint32_t tag,
@@ -77,32 +78,42 @@ static inline bool rpcprof_own_slot_(struct rpcprof_cell *cell, uint32_t *slot)
 	return __builtin_expect(next < limit, 1);
 }
 
+/* Fills a slot for the owner, whose id the Stat holds. */
 static inline void rpcprof_slot_fill_(struct rpcprof_timer_slot *slot, uint64_t bits, uint32_t tag,
                                       uint64_t ticks)
 {
 	__atomic_store_n(&slot->begin, ticks, __ATOMIC_RELAXED);
 	__atomic_store_n(&slot->end, (uint64_t)0, __ATOMIC_RELAXED);
-	__atomic_store_n(&slot->thread, rpcprof_thread.id, __ATOMIC_RELAXED);
 	/* T1 release, pairs with V2 (in-flight readers): a stamped timer is complete. */
-	__atomic_store_n(&slot->stamp, bits >> 32 << 32 | tag, __ATOMIC_RELEASE);
+	__atomic_store_n(&slot->stamp, bits >> 32 << 32 | RPCPROF_BY_OWNER | tag,
+	                 __ATOMIC_RELEASE);
 }
 
-/* ticks 0 = now */
+/* ticks 0 = now. The two words of the result are kept apart until the end: gcc packs a struct that
+ * several ways lead to into a vector register. */
 static inline struct rpcprof_timer rpcprof_timer_begin_(struct rpcprof_stat stat, uint32_t tag,
                                                         uint64_t ticks)
 {
+	uint64_t begin = 0, bits = 0;
 	struct rpcprof_timer timer;
 	struct rpcprof_cell *cell;
 	uint32_t slot;
 
-	if (rpcprof_stat_is_null(stat))
-		return rpcprof_timer_none_();
-	cell = (struct rpcprof_cell *)rpcprof_unit_at_(stat.bits);
-	if (!rpcprof_cell_is_mine_(cell, stat.bits) || !rpcprof_own_slot_(cell, &slot))
-		return rpcprof_timer_begin_slow(stat, tag, ticks);
-	timer.begin = ticks != 0 ? ticks : rpcprof_clock_raw();
-	timer.bits = stat.bits + (sizeof(*cell) >> RPCPROF_UNIT_SHIFT) + slot;
-	rpcprof_slot_fill_(&rpcprof_cell_timers(cell)[slot], stat.bits, tag, timer.begin);
+	if (!rpcprof_stat_is_null(stat)) {
+		cell = (struct rpcprof_cell *)rpcprof_unit_at_(stat.bits);
+		if (rpcprof_cell_is_mine_(cell, stat.bits) && rpcprof_own_slot_(cell, &slot)) {
+			begin = ticks != 0 ? ticks : rpcprof_clock_raw();
+			bits = stat.bits + (sizeof(*cell) >> RPCPROF_UNIT_SHIFT) + slot;
+			rpcprof_slot_fill_(&rpcprof_cell_timers(cell)[slot], stat.bits, tag,
+			                   begin);
+		} else {
+			timer = rpcprof_timer_begin_slow(stat, tag, ticks);
+			begin = timer.begin;
+			bits = timer.bits;
+		}
+	}
+	timer.begin = begin;
+	timer.bits = bits;
 	return timer;
 }
 
@@ -149,8 +160,7 @@ static inline uint64_t rpcprof_timer_end(struct rpcprof_timer timer)
 	cell = (struct rpcprof_cell *)rpcprof_unit_at_(bits);
 	slot = (struct rpcprof_timer_slot *)rpcprof_unit_at_(timer.bits);
 	if (!rpcprof_cell_is_mine_(cell, bits) ||
-	    __builtin_expect(__atomic_load_n(&slot->begin, __ATOMIC_RELAXED) != timer.begin ||
-	                     __atomic_load_n(&slot->end, __ATOMIC_RELAXED) != 0, 0)) {
+	    __builtin_expect(__atomic_load_n(&slot->end, __ATOMIC_RELAXED) != 0, 0)) {
 		rpcprof_timer_end_slow(timer, 0);
 		return 0;
 	}

@@ -108,8 +108,10 @@ static inline bool rpcprof_view_timer(const struct rpcprof_view *view, uint32_t 
 	const struct rpcprof_timer_slot *slot = &rpcprof_cell_timers(view->cell)[i];
 	if ((uint32_t)(slot->stamp >> 32) != view->generation)
 		return false;
-	out->tag = (uint32_t)slot->stamp;
-	out->thread = (uint32_t)slot->thread;
+	out->tag = (uint32_t)slot->stamp & ~RPCPROF_BY_OWNER;
+	out->thread = (slot->stamp & RPCPROF_BY_OWNER) != 0
+	                      ? (uint32_t)(view->cell->key ^ view->id)
+	                      : (uint32_t)slot->thread;
 	out->begin = slot->begin;
 	out->end = slot->end;
 	return true;
