@@ -59,7 +59,7 @@ void rpcprof_stat_set_metadata(struct rpcprof_stat stat, const void *data, size_
 	if (bytes > RPCPROF_METADATA_MAX)
 		bytes = RPCPROF_METADATA_MAX;
 	store_bytes(cell->metadata, data, bytes);
-	/* M1 release, pairs with V1 of readers in flight, as for the other commit words below: a
+	/* M1 release, pairs with V3 (readers of Stats in flight), as do the commit words below: a
 	 * committed attribute is complete. */
 	rpcprof_store_release(&cell->metadata_word, rpcprof_word(rpcprof_generation(stat), (uint32_t)bytes));
 }

@@ -31,7 +31,7 @@ static inline uint32_t next_chain(const struct rpcprof_cell *cell)
 static uint32_t depot_pop(void)
 {
 	uint64_t *depot = &rpcprof_map.shared->depot;
-	/* D2 acquire, pairs with D1: the links of the chain are there. */
+	/* K2 acquire, pairs with K1: the links of the chain are there. */
 	uint64_t head = rpcprof_load_acquire(depot);
 
 	while ((uint32_t)head != 0) {
@@ -54,7 +54,7 @@ static void depot_push(uint32_t unit)
 		rpcprof_store_relaxed(&cell->begin,
 		                      (uint64_t)next_cell(cell) << 32 | (uint32_t)head);
 		new_head = ((head >> 32) + 1) << 32 | unit;
-		/* D1 release, pairs with D2: links before the head that leads to them, and all that
+		/* K1 release, pairs with K2: links before the head that leads to them, and all that
 		 * the cells' last owners stored before who gets them next. */
 	} while (!rpcprof_cas_acq_rel(depot, &head, new_head));
 }
@@ -66,7 +66,7 @@ static void cell_unrecord(struct rpcprof_cell *cell)
 	uint32_t generation = (uint32_t)(rpcprof_load_relaxed(&cell->seq) >> 2);
 
 	rpcprof_store_relaxed(&cell->seq, rpcprof_seq(generation, RPCPROF_FREE));
-	/* S1 release, pairs with V1: seq before any other store, else a torn copy is accepted. */
+	/* S1 release fence, pairs with V2: seq before any other store, else a torn copy is accepted. */
 	rpcprof_fence_release();
 }
 

@@ -36,19 +36,37 @@ struct looker {
 	struct rpcprof_cell *copy;
 };
 
-static void copy_words(uint64_t *to, const uint64_t *from, size_t bytes)
+/* V3 acquire, pairs with M1: commit words come before what they commit, and no later load passes
+ * one, else a Stat in flight shows the last generation's bytes as this one's. */
+static void copy_header(struct rpcprof_cell *copy, const struct rpcprof_cell *cell)
 {
-	for (size_t i = 0; i < bytes / sizeof(*to); i++)
-		to[i] = rpcprof_load_relaxed(&from[i]);
+	const uint64_t *from = (const uint64_t *)cell;
+	uint64_t *to = (uint64_t *)copy;
+
+	for (size_t i = 0; i < sizeof(*cell) / sizeof(*to); i++)
+		to[i] = rpcprof_load_acquire(&from[i]);
 }
 
-static size_t timer_bytes(const struct rpcprof_cell *copy)
+static void copy_timers(struct rpcprof_timer_slot *to, const struct rpcprof_timer_slot *from,
+                        uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		/* V4 acquire, pairs with T1: a stamped timer is complete, else one in flight shows
+		 * the slot's last begin. */
+		to[i].stamp = rpcprof_load_acquire(&from[i].stamp);
+		to[i].begin = rpcprof_load_relaxed(&from[i].begin);
+		to[i].end = rpcprof_load_relaxed(&from[i].end);
+		to[i].thread = rpcprof_load_relaxed(&from[i].thread);
+	}
+}
+
+static uint32_t slots_used(const struct rpcprof_cell *copy)
 {
 	uint32_t slots = (uint32_t)copy->slots;
 
-	if (slots >= rpcprof_arena.capacity) /* perhaps folded: the accumulators too */
-		slots = rpcprof_arena.capacity + RPCPROF_ACCUMULATORS;
-	return (size_t)slots << RPCPROF_UNIT_SHIFT;
+	if (slots < rpcprof_arena.capacity)
+		return slots;
+	return rpcprof_arena.capacity + RPCPROF_ACCUMULATORS; /* perhaps folded */
 }
 
 bool rpcprof_cell_copy(struct rpcprof_cell *copy, const struct rpcprof_cell *cell,
@@ -59,10 +77,10 @@ bool rpcprof_cell_copy(struct rpcprof_cell *copy, const struct rpcprof_cell *cel
 	/* V1 acquire, pairs with S2 and S3: at least what that seq published. */
 	if (rpcprof_load_acquire(&cell->seq) != wanted)
 		return false;
-	copy_words((uint64_t *)copy, (const uint64_t *)cell, sizeof(*cell));
-	copy_words((uint64_t *)(copy + 1), (const uint64_t *)(cell + 1), timer_bytes(copy));
-	/* V2 acquire, pairs with S1 and, in flight, T1: had any word come from a later generation,
-	 * seq would show it now; else a torn copy is accepted. */
+	copy_header(copy, cell);
+	copy_timers(rpcprof_cell_timers(copy), rpcprof_cell_timers(cell), slots_used(copy));
+	/* V2 acquire fence, pairs with S1: had any word come from a later generation, seq would
+	 * show it now; else a torn copy is accepted. */
 	rpcprof_fence_acquire();
 	return rpcprof_load_relaxed(&cell->seq) == wanted;
 }

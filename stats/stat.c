@@ -72,7 +72,7 @@ struct rpcprof_stat rpcprof_stat_begin_on(uint32_t tag, uint64_t ticks)
 	generation = next_generation(cell);
 	stat.bits = rpcprof_word(generation, unit);
 	rpcprof_store_relaxed(&cell->seq, rpcprof_seq(generation, RPCPROF_FREE));
-	/* S1 release, pairs with V1: the old record's end before the new one's words, else a
+	/* S1 release fence, pairs with V2: the old record's end before the new one's words, else a
 	 * snapshot accepts a mixture. */
 	rpcprof_fence_release();
 	cell_begin(cell, stat, tag, ticks != 0 ? ticks : rpcprof_clock_now());

@@ -84,7 +84,7 @@ static inline void rpcprof_slot_fill_(struct rpcprof_timer_slot *slot, uint64_t 
 {
 	__atomic_store_n(&slot->begin, ticks, __ATOMIC_RELAXED);
 	__atomic_store_n(&slot->end, (uint64_t)0, __ATOMIC_RELAXED);
-	/* T1 release, pairs with V2 (in-flight readers): a stamped timer is complete. */
+	/* T1 release, pairs with V4 (readers of Stats in flight): a stamped timer is complete. */
 	__atomic_store_n(&slot->stamp, bits >> 32 << 32 | RPCPROF_BY_OWNER | tag,
 	                 __ATOMIC_RELEASE);
 }
