@@ -55,6 +55,11 @@ void rpcprof_charged_remove(struct rpcprof_charged_calls *charged,
 	charged->used--;
 }
 
+static bool is_full(const struct rpcprof_charged_calls *charged)
+{
+	return charged->used >= (charged->mask + 1) / 4 * 3;
+}
+
 /* Calls that were displaced before anyone saw their end. Two rounds of grace: a thread may sleep
  * between ending a call and publishing it. */
 static void forget_lost(struct rpcprof_charged_calls *charged, uint64_t round)
@@ -70,11 +75,11 @@ struct rpcprof_charged_call *rpcprof_charged_put(struct rpcprof_charged_calls *c
 	struct rpcprof_charged_call *call = entry_of(charged, id);
 
 	if (call->id == 0) {
-		if (charged->used >= charged->mask / 4 * 3 + 1) {
+		if (is_full(charged)) {
 			forget_lost(charged, round);
 			call = entry_of(charged, id);
 		}
-		if (charged->used >= charged->mask / 4 * 3 + 1)
+		if (is_full(charged))
 			return NULL;
 		charged->used++;
 	}

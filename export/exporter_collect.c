@@ -90,15 +90,13 @@ static int replace(const struct rpcprof_aggregate_options *options)
 
 int rpcprof_collector_open(const struct rpcprof_aggregate_options *options)
 {
-	int64_t status = 0;
+	int status = 0;
 
 	pthread_mutex_lock(&lock);
 	if (aggregate == NULL || !same_options(options))
 		status = replace(options);
-	if (status == 0)
-		status = collect(0); /* counting begins again after rpcprof_collect_stop() */
 	pthread_mutex_unlock(&lock);
-	return status < 0 ? (int)status : 0;
+	return status;
 }
 
 bool rpcprof_collector_is_open(void)

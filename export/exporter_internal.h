@@ -19,7 +19,7 @@
 /* The process's one aggregate, and who feeds it. */
 
 /* Makes the aggregate, or takes the one there is if its options are the same; else replaces it,
- * and the profiles of before with it. Collecting has begun when it returns. */
+ * and the profiles of before with it. The first to be made has what waited to be collected. */
 int rpcprof_collector_open(const struct rpcprof_aggregate_options *options);
 bool rpcprof_collector_is_open(void);
 const struct rpcprof_aggregate *rpcprof_collector_aggregate(void);
@@ -44,9 +44,9 @@ void rpcprof_collector_unlock(void);
 void rpcprof_collector_forget(void);
 void rpcprof_profiles_forget(void);
 
-/* rpcprof_collector_open() while no profile is being made. If it replaces the aggregate the next
- * profile has what comes from then on. */
-int rpcprof_profiles_reopen(const struct rpcprof_aggregate_options *options);
+/* rpcprof_collector_open() while no profile is being made. If it replaces the aggregate (*kept
+ * false), the next profile has what comes from then on. */
+int rpcprof_profiles_reopen(const struct rpcprof_aggregate_options *options, bool *kept);
 
 /* How long until the next collection. */
 struct rpcprof_pace {

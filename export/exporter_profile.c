@@ -20,7 +20,7 @@ static void close_reader(void)
 	reading = false;
 }
 
-int rpcprof_profiles_reopen(const struct rpcprof_aggregate_options *options)
+int rpcprof_profiles_reopen(const struct rpcprof_aggregate_options *options, bool *kept)
 {
 	const struct rpcprof_aggregate *old;
 	int error;
@@ -28,7 +28,8 @@ int rpcprof_profiles_reopen(const struct rpcprof_aggregate_options *options)
 	pthread_mutex_lock(&lock);
 	old = rpcprof_collector_aggregate();
 	error = rpcprof_collector_open(options);
-	if (rpcprof_collector_aggregate() != old)
+	*kept = rpcprof_collector_aggregate() == old;
+	if (!*kept)
 		close_reader();
 	pthread_mutex_unlock(&lock);
 	return error;

@@ -13,18 +13,28 @@
 
 #define LABEL_SETS_WARNING 34 /* times the three sample types: more than 100 series */
 
-static int open_readers(struct rpcprof_exporter *exporter)
+/* kept: the aggregate has calls of before, which are in the profiles of before. */
+static int open_reader(struct rpcprof_reader *reader, bool kept)
 {
-	const struct rpcprof_aggregate *aggregate = rpcprof_collector_aggregate();
-	uint64_t unaggregated = rpcprof_collector_unaggregated();
+	struct rpcprof_profile before;
+	int error = rpcprof_consumer_open(&reader->consumer, rpcprof_collector_aggregate());
+
+	if (error == 0 && kept)
+		(void)rpcprof_collector_take(reader, 0, 0, &before);
+	reader->unaggregated = rpcprof_collector_unaggregated();
+	return error;
+}
+
+static int open_readers(struct rpcprof_exporter *exporter, bool kept)
+{
 	int error = 0;
 
-	exporter->to_directory.unaggregated = unaggregated;
-	exporter->to_callback.unaggregated = unaggregated;
 	if (exporter->directory.path != NULL)
-		error = rpcprof_consumer_open(&exporter->to_directory.consumer, aggregate);
+		error = open_reader(&exporter->to_directory, kept);
 	if (error == 0 && exporter->on_window != NULL)
-		error = rpcprof_consumer_open(&exporter->to_callback.consumer, aggregate);
+		error = open_reader(&exporter->to_callback, kept);
+	if (error == 0 && rpcprof_collector_collect(0) < 0) /* displaced Stats count from now on */
+		error = -ENODEV;
 	return error;
 }
 
@@ -71,6 +81,7 @@ int rpcprof_exporter_open(struct rpcprof_exporter *exporter,
 	struct rpcprof_clock_map map;
 	struct rpcprof_window_now now;
 	int error = rpcprof_get_config(&core);
+	bool kept;
 
 	rpcprof_exporter_state_lock();
 	memset(exporter, 0, sizeof(*exporter));
@@ -81,9 +92,9 @@ int rpcprof_exporter_open(struct rpcprof_exporter *exporter,
 		error = open_directory(&exporter->directory, config);
 	options_of(&options, config);
 	if (error == 0)
-		error = rpcprof_profiles_reopen(&options);
+		error = rpcprof_profiles_reopen(&options, &kept);
 	if (error == 0)
-		error = open_readers(exporter);
+		error = open_readers(exporter, kept);
 	if (error == 0)
 		error = rpcprof_clock_map_get(&map);
 	if (error != 0) {

@@ -61,7 +61,8 @@ struct rpcprof_exporter_config {
  * Calls are turned into profiles from now on, by one thread, until rpcprof_exporter_stop().
  *
  * One exporter per process. In a forked child there is none: start it there again. The thread is
- * named rpcprof-exp, blocks all signals, and wakes at least every second.
+ * named rpcprof-exp, blocks all signals, and wakes at least every second. The first window also has
+ * the calls that ended before and still wait to be collected.
  *
  * @param config  NULL for the defaults; copied, with its strings
  * @return        0 or a negative errno
