@@ -858,7 +858,7 @@ Test(exporter, a_forked_child_has_none_and_may_start_its_own)
 	int status;
 	pid_t pid;
 
-#if defined(__SANITIZE_THREAD__)
+#ifdef RPCPROF_TSAN_
 	return; /* TSan allows no thread in the child of a process of several */
 #endif
 	init_real();
