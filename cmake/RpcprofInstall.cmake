@@ -69,10 +69,8 @@ foreach(library ${libraries})
   install(EXPORT ${library} FILE ${library}-targets.cmake NAMESPACE rpcprof::
     DESTINATION ${package_dir})
 endforeach()
-if(TARGET rpcprof_cli)
-  file(RELATIVE_PATH bin_to_lib ${CMAKE_INSTALL_FULL_BINDIR} ${CMAKE_INSTALL_FULL_LIBDIR})
-  set_target_properties(rpcprof_cli PROPERTIES INSTALL_RPATH "\$ORIGIN/${bin_to_lib}")
-  install(TARGETS rpcprof_cli)
+if(TARGET rpcprof_command)
+  install(TARGETS rpcprof_command)
 endif()
 
 list(REMOVE_DUPLICATES package_modules)
