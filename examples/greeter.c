@@ -85,6 +85,7 @@ static struct {
 	pthread_t thread;
 	sigset_t signals;
 	struct timespec end; /* CLOCK_MONOTONIC; 0 = none */
+	bool over;           /* the thread is to end; told by a signal */
 	void (*stop)(void *arg);
 	void *arg;
 } control;
@@ -119,7 +120,7 @@ static void *control_loop(void *arg)
 	bool stopped = false;
 
 	(void)arg;
-	for (;;) {
+	while (!__atomic_load_n(&control.over, __ATOMIC_ACQUIRE)) {
 		switch (next_signal()) {
 		case SIGUSR1:
 			rpcprof_enable(true);
@@ -211,7 +212,9 @@ int greeter_finish(const struct greeter_options *options, const char *side)
 	int status = EXIT_SUCCESS;
 	int error;
 
-	pthread_cancel(control.thread);
+	/* Not pthread_cancel(): the thread may be inside gRPC, which is C++ and would terminate. */
+	__atomic_store_n(&control.over, true, __ATOMIC_RELEASE);
+	pthread_kill(control.thread, SIGUSR2);
 	pthread_join(control.thread, NULL);
 	rpcprof_enable(false);
 	print_last(options, side);
