@@ -237,7 +237,7 @@ int main(int argc, char **argv)
 {
 	struct greeter_options options = { .address = "127.0.0.1:50051", .outstanding = 64 };
 	struct server server = { .server = NULL };
-	int port;
+	int port, status;
 
 	greeter_parse(&options, argc, argv, "A greeter that records its calls with rpcprof.");
 	greeter_start(&options);
@@ -254,7 +254,8 @@ int main(int argc, char **argv)
 		greeting_request(&server);
 	greeter_control(&options, stop, &server);
 	serve(&server);
+	status = greeter_finish(&options, "server"); /* no more stop() from here on */
 	close_server(&server);
 	grpc_shutdown();
-	return greeter_finish(&options, "server");
+	return status;
 }

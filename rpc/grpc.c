@@ -100,7 +100,8 @@ void *rpcprof_grpc_server_register_method(
 
 /* A record that waits for a call, and in *tag what to tell core instead of the user's tag. NULL:
  * tell core the user's. */
-static struct grpc_record *request_open(grpc_completion_queue *bound,
+static struct grpc_record *request_open(const struct grpc_request *request,
+                                        grpc_completion_queue *bound,
                                         grpc_completion_queue *notified, void **tag)
 {
 	uint32_t kind = rpcprof_grpc_queue_kind(notified);
@@ -111,12 +112,14 @@ static struct grpc_record *request_open(grpc_completion_queue *bound,
 		return NULL;
 	}
 	r = rpcprof_grpc_record_open(bound);
-	if (r && !rpcprof_grpc_slot_arm(rpcprof_grpc_slot_take(r, notified, *tag), kind, tag)) {
-		rpcprof_grpc_count(NO_RECORD);
-		rpcprof_grpc_record_drop(r, 1);
+	if (!r)
 		return NULL;
-	}
-	return r;
+	r->request = *request;
+	if (rpcprof_grpc_slot_arm(rpcprof_grpc_slot_take(r, notified, *tag), kind, tag))
+		return r;
+	rpcprof_grpc_count(NO_RECORD);
+	rpcprof_grpc_record_drop(r, 1);
+	return NULL;
 }
 
 static void request_refused(struct grpc_record *r)
@@ -132,15 +135,12 @@ grpc_call_error rpcprof_grpc_server_request_call(grpc_server *server, grpc_call 
                                                  grpc_completion_queue *cq_for_notification,
                                                  void *tag_new)
 {
+	const struct grpc_request request = { .call = call, .details = details };
 	struct grpc_record *r = NULL;
 	grpc_call_error error;
 
 	if (rpcprof_enabled())
-		r = request_open(cq_bound_to_call, cq_for_notification, &tag_new);
-	if (r) {
-		r->request.call = call;
-		r->request.details = details;
-	}
+		r = request_open(&request, cq_bound_to_call, cq_for_notification, &tag_new);
 	error = grpc_server_request_call(server, call, details, request_metadata, cq_bound_to_call,
 	                                 cq_for_notification, tag_new);
 	if (r && error != GRPC_CALL_OK)
@@ -154,16 +154,13 @@ grpc_call_error rpcprof_grpc_server_request_registered_call(
 	grpc_completion_queue *cq_bound_to_call, grpc_completion_queue *cq_for_notification,
 	void *tag_new)
 {
+	struct grpc_request request = { .call = call, .deadline = deadline };
 	struct grpc_record *r = NULL;
 	grpc_call_error error;
 
-	if (rpcprof_enabled())
-		r = request_open(cq_bound_to_call, cq_for_notification, &tag_new);
-	if (r) {
-		r->request.call = call;
-		r->request.details = NULL;
-		r->request.deadline = deadline;
-		r->request.method = rpcprof_grpc_handle_method(registered_method);
+	if (rpcprof_enabled()) {
+		request.method = rpcprof_grpc_handle_method(registered_method);
+		r = request_open(&request, cq_bound_to_call, cq_for_notification, &tag_new);
 	}
 	error = grpc_server_request_registered_call(server, registered_method, call, deadline,
 	                                            request_metadata, optional_payload,

@@ -15,6 +15,7 @@
 struct grpc_slot {
 	void *user_tag;
 	grpc_completion_queue *cq; /* where its event will come out */
+	uint32_t armed; /* carries the order from who started it to who got its event */
 	struct rpcprof_grpc_batch batch;
 };
 

@@ -96,7 +96,7 @@ struct grpc_slot *rpcprof_grpc_slot_take(struct grpc_record *r, grpc_completion_
 			return NULL;
 		/* S1 acquire, pairs with S2: the slot's last batch is done with it. */
 	} while (!rpcprof_cas_acquire(&r->slots_used, &used, used | 1u << i));
-	/* relaxed, both: a pluck that was given a stale word may be looking */
+	/* relaxed, both: published by slot_arm; a pluck that was given a stale word may be looking */
 	rpcprof_store_relaxed(&r->slots[i].user_tag, user_tag);
 	rpcprof_store_relaxed(&r->slots[i].cq, cq);
 	return &r->slots[i];
@@ -110,6 +110,9 @@ static void slot_give(struct grpc_record *r, struct grpc_slot *slot)
 
 bool rpcprof_grpc_slot_arm(struct grpc_slot *slot, uint32_t queue_kind, void **core_tag)
 {
+	/* A1 release, pairs with A2: all of the slot and its record, for whoever gets the event.
+	 * Core orders the two anyway, but does not promise to. */
+	rpcprof_store_release(&slot->armed, 1u);
 	if (queue_kind != GRPC_QUEUE_PLUCK) {
 		*core_tag = slot;
 		return true;
@@ -153,8 +156,10 @@ static void request_done(struct grpc_record *r, bool success)
 void *rpcprof_grpc_slot_done(struct grpc_slot *slot, bool success)
 {
 	struct grpc_record *r = rpcprof_grpc_record_of(slot);
-	void *user_tag = rpcprof_load_relaxed(&slot->user_tag);
+	void *user_tag;
 
+	(void)rpcprof_load_acquire(&slot->armed); /* A2 acquire, pairs with A1 */
+	user_tag = rpcprof_load_relaxed(&slot->user_tag);
 	if (!rpcprof_load_relaxed(&r->call)) {
 		slot_give(r, slot);
 		request_done(r, success);
