@@ -32,6 +32,15 @@ static int fail(struct gunzip *gunzip, int status, const char *text)
 	return status;
 }
 
+static int too_much(struct gunzip *gunzip)
+{
+	char text[96];
+
+	snprintf(text, sizeof(text), "uncompresses to more than the limit of %zu bytes",
+	         gunzip->limit);
+	return fail(gunzip, -EFBIG, text);
+}
+
 static int make_room(struct gunzip *gunzip)
 {
 	size_t used = out_length(gunzip);
@@ -42,13 +51,8 @@ static int make_room(struct gunzip *gunzip)
 		return 0;
 	if (room > gunzip->limit + 1) /* one more, to tell just full from too much */
 		room = gunzip->limit + 1;
-	if (used > gunzip->limit) {
-		char text[96];
-
-		snprintf(text, sizeof(text), "uncompresses to more than the limit of %zu bytes",
-		         gunzip->limit);
-		return fail(gunzip, -EFBIG, text);
-	}
+	if (used > gunzip->limit)
+		return too_much(gunzip);
 	larger = realloc(gunzip->out, room);
 	if (larger == NULL)
 		return -ENOMEM;
@@ -97,7 +101,7 @@ static int inflate_all(struct gunzip *gunzip)
 		inflateReset(&gunzip->stream);
 	} while (true);
 	if (out_length(gunzip) > gunzip->limit)
-		return fail(gunzip, -EFBIG, "uncompresses to more than the limit");
+		return too_much(gunzip);
 	return 0;
 }
 
