@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* files DIR: writes there the profiles and dumps that the tests of the command read. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "export/pprof_internal.h"
+#include "rpcprof/dump.h"
+#include "rpcprof/rpcprof.h"
+#include "timers/clock_internal.h"
+
+static void must(bool good, const char *what)
+{
+	if (good)
+		return;
+	fprintf(stderr, "files: %s\n", what);
+	exit(1);
+}
+
+static FILE *create(const char *name)
+{
+	FILE *file = fopen(name, "w");
+
+	must(file != NULL, name);
+	return file;
+}
+
+static void write_bytes(const char *name, const void *bytes, size_t length)
+{
+	FILE *file = create(name);
+
+	must(fwrite(bytes, 1, length, file) == length && fclose(file) == 0, name);
+}
+
+/* ---- profiles ---- */
+
+static const struct rpcprof_pprof_type call_types[] = {
+	{"calls", "count"}, {"stages", "count"}, {"wall", "nanoseconds"}};
+
+/* Names that pprof would cut if it took them for C++, Go or Java. */
+static const char *const methods[] = {"/shop.Cart/Get", "/shop.Cart/Put<T>(int)",
+                                      "/shop::v2.Cart/List"};
+
+static void add(struct rpcprof_pprof *pprof, const char *side, const char *method,
+                const char *stage, const int64_t values[3])
+{
+	struct rpcprof_pprof_label labels[2] = {
+		{.key = rpcprof_pprof_string(pprof, "side"),
+	         .str = rpcprof_pprof_string(pprof, side)},
+		{.key = rpcprof_pprof_string(pprof, "tenant"),
+	         .str = rpcprof_pprof_string(pprof, "blue")},
+	};
+	uint64_t stack[3];
+	size_t depth = 0;
+
+	if (stage != NULL)
+		stack[depth++] = (uint64_t)rpcprof_pprof_location(pprof, stage, method);
+	stack[depth++] = (uint64_t)rpcprof_pprof_location(pprof, method, method);
+	stack[depth++] = (uint64_t)rpcprof_pprof_location(pprof, side, "");
+	must(rpcprof_pprof_add(pprof, stack, depth, values, labels, 2) == 0, "add");
+}
+
+/* Each call of method i takes (i + 1) * us microseconds, of which a fourth is /decode. */
+static void write_calls(const char *name, int64_t calls, int64_t us)
+{
+	const char *comment = "0 calls unaggregated";
+	struct rpcprof_pprof_info info = {.types = call_types,
+	                                  .type_count = 3,
+	                                  .period_type = {"wall", "nanoseconds"},
+	                                  .period = 1,
+	                                  .time_ns = 1767323045000000000,
+	                                  .duration_ns = 10000000000,
+	                                  .mapping_file = "/usr/bin/shop",
+	                                  .comments = &comment,
+	                                  .comment_count = 1};
+	struct rpcprof_pprof *pprof = rpcprof_pprof_open(&info);
+	uint8_t *bytes;
+	size_t length;
+
+	must(pprof != NULL, "open");
+	for (int64_t i = 0; i < 3; i++) {
+		int64_t quarter = (i + 1) * us * 250 * calls;
+
+		add(pprof, "server", methods[i], NULL, (int64_t[]){calls, 0, 3 * quarter});
+		add(pprof, "server", methods[i], "/decode", (int64_t[]){0, 2 * calls, quarter});
+	}
+	must(rpcprof_pprof_encode(pprof, &bytes, &length) == 0, "encode");
+	write_bytes(name, bytes, length);
+	free(bytes);
+	rpcprof_pprof_close(pprof);
+}
+
+/* A profile as other programs write them. */
+static void write_other(const char *name)
+{
+	static const struct rpcprof_pprof_type types[] = {{"samples", "count"},
+	                                                  {"cpu", "nanoseconds"}};
+	struct rpcprof_pprof_info info = {
+		.types = types, .type_count = 2, .period_type = {"cpu", "nanoseconds"}, .period = 1};
+	struct rpcprof_pprof *pprof = rpcprof_pprof_open(&info);
+	uint64_t stack[3];
+	uint8_t *bytes;
+	size_t length;
+
+	must(pprof != NULL, "open");
+	stack[0] = (uint64_t)rpcprof_pprof_location(pprof, "leaf", "a.c");
+	stack[1] = stack[2] = (uint64_t)rpcprof_pprof_location(pprof, "main", "a.c");
+	must(rpcprof_pprof_add(pprof, stack, 3, (int64_t[]){3, 3000}, NULL, 0) == 0, "add");
+	must(rpcprof_pprof_add(pprof, stack + 1, 1, (int64_t[]){1, 1000}, NULL, 0) == 0, "add");
+	must(rpcprof_pprof_encode(pprof, &bytes, &length) == 0, "encode");
+	write_bytes(name, bytes, length);
+	free(bytes);
+	rpcprof_pprof_close(pprof);
+}
+
+/* ---- dumps, on a clock that stands still ---- */
+
+#define NOW ((uint64_t)7000000000)
+
+static uint64_t now_ticks(void)
+{
+	return NOW;
+}
+
+static int64_t now_utc(void)
+{
+	return 1767323045123456789; /* 2026-01-02T03:04:05.123456789Z */
+}
+
+static int64_t now_monotonic(void)
+{
+	return 5000000000;
+}
+
+static void record(const char *method, uint64_t us, int32_t status)
+{
+	uint64_t begin = NOW - 1000000000;
+	struct rpcprof_stat stat = rpcprof_stat_begin_at(RPCPROF_TAG_SERVER, begin);
+	struct rpcprof_detached_timer timer = {begin, begin + us * 500, RPCPROF_TAG("/decode"), 1};
+
+	rpcprof_stat_set_method(stat, rpcprof_tag_intern(RPCPROF_TAG_METHOD, method, (size_t)-1));
+	rpcprof_stat_set_status(stat, status);
+	rpcprof_stat_append(stat, &timer);
+	rpcprof_stat_end_at(stat, begin + us * 1000);
+}
+
+static void write_dump(const char *name, enum rpcprof_dump_format format)
+{
+	struct rpcprof_dump_options options = {.size = sizeof(options),
+	                                       .format = format,
+	                                       .calls = RPCPROF_DUMP_FINISHED |
+	                                                RPCPROF_DUMP_IN_FLIGHT};
+	FILE *file = create(name);
+
+	must(rpcprof_dump(file, &options) == 101 && fclose(file) == 0, name);
+}
+
+static void write_dumps(void)
+{
+	static const struct rpcprof_clock_source still = {
+		.ticks = now_ticks, .utc_ns = now_utc, .monotonic_ns = now_monotonic};
+	struct rpcprof_stat open;
+
+	rpcprof_clock_set_source(&still);
+	must(rpcprof_init(NULL) == 0 && rpcprof_enable(true) == 0, "init");
+	for (uint64_t i = 1; i <= 99; i++)
+		record("/shop.Cart/Get", i, 0);
+	record("/shop.Cart/Put", 500, 14);
+	open = rpcprof_stat_begin_at(RPCPROF_TAG_CLIENT, NOW - 2000000);
+	write_dump("calls.json", RPCPROF_DUMP_JSON);
+	write_dump("calls.jsonl", RPCPROF_DUMP_JSON_LINES);
+	write_dump("calls.txt", RPCPROF_DUMP_TABLE);
+	rpcprof_stat_end(open);
+}
+
+int main(int argc, char **argv)
+{
+	must(argc == 2 && chdir(argv[1]) == 0, "DIR");
+	write_calls("old.pb.gz", 10, 100);
+	write_calls("new.pb.gz", 30, 200);
+	write_other("other.pb.gz");
+	write_dumps();
+	return 0;
+}
