@@ -3,7 +3,6 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <time.h>
@@ -396,6 +395,18 @@ Test(elapsed, has_one_slope_that_of_the_origin)
 	             2 * SECOND + 2000 * 500);
 }
 
+Test(elapsed, goes_on_after_the_last_anchor_at_the_last_rate)
+{
+	fake_init();
+	live(100);
+	fake.rate_ppm = 200;
+	live(5);
+	advance(SECOND / 2);
+	cr_assert_eq(rpcprof_clock_map_get(&map), 0);
+	cr_assert_eq(rpcprof_clock_elapsed_ns(&map, fake.ticks - SECOND / 4, fake.ticks),
+	             SECOND / 4 + SECOND / 4 / 1000000 * 200);
+}
+
 Test(elapsed, is_not_touched_by_a_step_of_the_wall_clock)
 {
 	uint64_t origin;
@@ -463,6 +474,22 @@ Test(utc, is_never_interpolated_across_a_step_back)
 	cr_assert_geq(bound, 10 * SECOND);
 	cr_assert_eq(rpcprof_clock_utc_ns(&map, before + SECOND, &bound), UTC_2026 - 6 * SECOND);
 	cr_assert_lt(bound, 1000);
+}
+
+Test(utc, is_not_smeared_by_a_step_as_small_as_slewing)
+{
+	uint64_t before;
+
+	fake_init();
+	live(3);
+	before = fake.ticks;
+	fake.utc_ns += 100000;
+	live(3);
+	cr_assert_eq(rpcprof_clock_map_get(&map), 0);
+	cr_assert_eq(rpcprof_clock_utc_ns(&map, before + SECOND / 2, NULL),
+	             UTC_2026 + 3 * SECOND + SECOND / 2);
+	cr_assert_eq(rpcprof_clock_utc_ns(&map, before + SECOND, NULL),
+	             UTC_2026 + 4 * SECOND + 100000);
 }
 
 Test(utc, a_step_of_a_microsecond_is_seen)
@@ -536,6 +563,77 @@ Test(utc, before_the_first_anchor_goes_backwards)
 	cr_assert_eq(rpcprof_clock_map_get(&map), 0);
 	cr_assert_eq(rpcprof_clock_utc_ns(&map, 7 * SECOND, &bound), UTC_2026 - 2 * SECOND);
 	cr_assert_eq(rpcprof_clock_ticks_at(&map, UTC_2026 - 2 * SECOND), 7 * SECOND);
+}
+
+/* A source whose clocks take time to read: 20 to 40 ns, and at times, preempted, 9000. */
+static int64_t busy_now;
+static uint32_t busy_random;
+
+static int64_t busy_read(void)
+{
+	busy_random = busy_random * 1664525 + 1013904223;
+	busy_now += busy_random >> 30 == 0 ? 9000 : 20 + busy_random % 20;
+	return busy_now;
+}
+
+static uint64_t busy_ticks(void)
+{
+	return (uint64_t)busy_read() + 77;
+}
+
+static int64_t busy_utc(void)
+{
+	return busy_read() + UTC_2026;
+}
+
+static const struct rpcprof_clock_source busy = {
+	.ticks = busy_ticks,
+	.utc_ns = busy_utc,
+	.monotonic_ns = busy_read,
+};
+
+static void assert_busy_dated(int64_t when, uint64_t limit)
+{
+	uint64_t bound;
+	int64_t utc = rpcprof_clock_utc_ns(&map, (uint64_t)when + 77, &bound);
+
+	cr_assert_leq(distance(utc, when + UTC_2026), bound);
+	cr_assert_lt(bound, limit);
+}
+
+Test(utc, is_within_its_bound_when_clocks_take_time_to_read)
+{
+	int64_t begin;
+
+	rpcprof_clock_set_source(&busy);
+	cr_assert_eq(rpcprof_clock_init(&state, RPCPROF_CLOCK_CUSTOM), 0);
+	begin = busy_now;
+	for (int i = 0; i < 300; i++) {
+		busy_now += SECOND;
+		rpcprof_clock_refresh();
+	}
+	cr_assert_eq(rpcprof_clock_map_get(&map), 0);
+	cr_assert_eq(map.steps, 0); /* what a bracket explains is no step */
+	for (uint32_t i = 0; i < map.count; i++) {
+		cr_assert_lt(map.anchors[i].bracket_ns, 200); /* the tightest of several */
+		assert_busy_dated((int64_t)map.anchors[i].ticks - 77, 200);
+	}
+	for (int64_t when = busy_now - 3 * SECOND; when < busy_now; when += SECOND / 97)
+		assert_busy_dated(when, 300);
+	assert_busy_dated(begin, 300);
+}
+
+/* What a short segment's brackets explain is no change of rate: it would be blamed on the hour. */
+Test(utc, of_an_hour_after_a_short_segment_has_a_bound_that_says_something)
+{
+	rpcprof_clock_set_source(&busy);
+	cr_assert_eq(rpcprof_clock_init(&state, RPCPROF_CLOCK_CUSTOM), 0);
+	busy_now += 3 * SECOND / 1000;
+	rpcprof_clock_refresh();
+	busy_now += 3600 * SECOND;
+	cr_assert_eq(rpcprof_clock_map_get(&map), 0);
+	cr_assert_eq(map.count, 3);
+	assert_busy_dated(busy_now - 1800 * SECOND, SECOND / 1000);
 }
 
 /* ---- fake time: the inverse ---- */
@@ -703,23 +801,31 @@ Test(anchors, go_on_in_a_child_forked_in_the_middle_of_a_store)
 	cr_assert_eq(rpcprof_clock_utc_ns(&map, fake.ticks, NULL), fake.utc_ns);
 }
 
+struct map_reader {
+	pthread_t thread;
+	uint64_t maps, bad;
+};
+
+#define MAPS_READ 20000
+
 static void *read_maps(void *arg)
 {
-	struct rpcprof_clock_map *mine = malloc(sizeof(*mine));
-	uintptr_t bad = 0;
+	struct map_reader *reader = arg;
+	struct rpcprof_clock_map mine;
 
-	while (!__atomic_load_n((int *)arg, __ATOMIC_RELAXED)) {
-		bad += rpcprof_clock_map_get(mine) != 0;
-		for (uint32_t i = 0; i < mine->count; i++) {
-			const struct rpcprof_anchor *a = &mine->anchors[i];
+	for (uint64_t n = 1; n <= MAPS_READ; n++) {
+		reader->bad += rpcprof_clock_map_get(&mine) != 0;
+		for (uint32_t i = 0; i < mine.count; i++) {
+			const struct rpcprof_anchor *a = &mine.anchors[i];
 			int64_t off = (int64_t)a->ticks - a->monotonic_ns;
 
-			bad += off > (int64_t)a->bracket_ns + 1 || -off > (int64_t)a->bracket_ns + 1;
-			bad += i > 0 && a[-1].ticks >= a->ticks;
+			reader->bad += off > (int64_t)a->bracket_ns + 1;
+			reader->bad += -off > (int64_t)a->bracket_ns + 1;
+			reader->bad += i > 0 && a[-1].ticks >= a->ticks;
 		}
+		__atomic_store_n(&reader->maps, n, __ATOMIC_RELAXED);
 	}
-	free(mine);
-	return (void *)bad;
+	return NULL;
 }
 
 static int64_t fake_ticks_signed(void)
@@ -735,18 +841,18 @@ Test(anchors, are_read_whole_while_others_are_stored)
 		.utc_ns = fake_ticks_signed,
 		.monotonic_ns = fake_ticks_signed,
 	};
-	pthread_t readers[3];
-	int stop = 0;
-	void *bad;
+	struct map_reader readers[3] = { 0 };
 
 	rpcprof_clock_set_source(&one);
 	cr_assert_eq(rpcprof_clock_init(&state, RPCPROF_CLOCK_CUSTOM), 0);
 	for (int i = 0; i < 3; i++)
-		pthread_create(&readers[i], NULL, read_maps, &stop);
-	live(100000);
-	__atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
+		pthread_create(&readers[i].thread, NULL, read_maps, &readers[i]);
 	for (int i = 0; i < 3; i++) {
-		pthread_join(readers[i], &bad);
-		cr_assert_null(bad);
+		while (__atomic_load_n(&readers[i].maps, __ATOMIC_RELAXED) < MAPS_READ)
+			live(1);
+	}
+	for (int i = 0; i < 3; i++) {
+		pthread_join(readers[i].thread, NULL);
+		cr_assert_eq(readers[i].bad, 0);
 	}
 }
