@@ -37,7 +37,10 @@ struct rpcprof_pprof *rpcprof_pprof_model_open(size_t memory_limit)
 	if (model == NULL)
 		return NULL;
 	model->memory_limit = memory_limit;
-	if (rpcprof_pprof_intern(model, "", 0) != 0) {
+	/* None of these is NULL, so that an empty range of one has an address. */
+	if (rpcprof_pprof_intern(model, "", 0) != 0 || PPROF_RESERVE(model, frames, 1) != 0 ||
+	    PPROF_RESERVE(model, values, 1) != 0 || PPROF_RESERVE(model, labels, 1) != 0 ||
+	    PPROF_RESERVE(model, lines, 1) != 0) {
 		rpcprof_pprof_close(model);
 		return NULL;
 	}
