@@ -6,14 +6,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "cli/command_internal.h"
 #include "export/pprof_internal.h"
 
-#define FILE_NAME "/tmp/rpcprof-hostile.XXXXXX"
-
-static char path[] = FILE_NAME;
+/* A file in memory, by a name that it can be opened by. */
+static int file;
+static char path[64];
 static unsigned long runs, refused;
 static int failures;
 
@@ -76,9 +77,7 @@ static void run(int (*command)(int, char **), const char *name, bool may_refuse)
 
 static void try(const void *bytes, size_t length, bool may_refuse)
 {
-	FILE *file = fopen(path, "w");
-
-	if (file == NULL || fwrite(bytes, 1, length, file) != length || fclose(file) != 0) {
+	if (ftruncate(file, 0) != 0 || pwrite(file, bytes, length, 0) != (ssize_t)length) {
 		perror(path);
 		exit(1);
 	}
@@ -133,16 +132,15 @@ int main(void)
 {
 	size_t length;
 	uint8_t *profile = make_profile(&length);
-	int file = mkstemp(path);
 
+	file = memfd_create("hostile", MFD_CLOEXEC);
 	if (file < 0)
 		return 1;
-	close(file);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
 	srand(1);
 	mutate("profile", profile, length, 1000);
 	mutate("JSON lines", (const uint8_t *)lines, sizeof(lines) - 1, 2000);
 	mutate("JSON", (const uint8_t *)document, sizeof(document) - 1, 2000);
 	free(profile);
-	unlink(path);
 	return failures != 0;
 }
