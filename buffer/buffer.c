@@ -15,10 +15,8 @@ _Static_assert(RPCPROF_BUFFER_CAPACITY_MAX / BUFFER_SLOTS_MAX + 2 * BUFFER_SHARD
 _Static_assert(60 * BUFFER_SHARDS_MAX + 2 * BUFFER_SHARDS_MAX < BUFFER_INDEX_MASK,
 	       "an index fits into a name");
 
-static uint32_t shards_or_cpus(uint32_t shards)
+static uint32_t limit_shards(uint32_t shards)
 {
-	if (shards == 0)
-		shards = (uint32_t)get_nprocs_conf();
 	return shards < BUFFER_SHARDS_MAX ? shards : BUFFER_SHARDS_MAX;
 }
 
@@ -36,11 +34,12 @@ static uint32_t slots_of_block(uint32_t capacity, uint32_t shards)
 /* 0, or -EINVAL; everything but the memory. */
 static int shape(struct rpcprof_buffer *buffer, uint32_t capacity, uint32_t shards)
 {
+	uint32_t cpus = (uint32_t)get_nprocs_conf();
 	uint32_t slots;
 
 	if (capacity < 1 || capacity > RPCPROF_BUFFER_CAPACITY_MAX)
 		return -EINVAL;
-	shards = shards_or_cpus(shards);
+	shards = limit_shards(shards != 0 ? shards : cpus);
 	slots = slots_of_block(capacity, shards);
 	*buffer = (struct rpcprof_buffer){
 		.capacity = capacity,
@@ -50,6 +49,7 @@ static int shape(struct rpcprof_buffer *buffer, uint32_t capacity, uint32_t shar
 		.blocks = (capacity + slots - 1) / slots + 2 * shards,
 		.first_block = (uint32_t)(sizeof(struct buffer_head) +
 					  shards * sizeof(struct buffer_shard)),
+		.own_cpus = cpus <= shards ? shards : 0,
 	};
 	return 0;
 }

@@ -29,12 +29,15 @@ static inline const char *rpcprof_thread_pointer(void)
 #endif
 }
 
-/* In place of a CPU number: threads spread by where their stacks and TLS lie. */
+#define RPCPROF_NOT_A_CPU UINT32_C(0x80000000)
+
+/* In place of a CPU number: threads spread by where their stacks and TLS lie. Unlike a CPU's, it
+ * is RPCPROF_NOT_A_CPU or above, as several threads may run at once under one. */
 static inline uint32_t rpcprof_thread_hash(void)
 {
 	uint64_t address = (uint64_t)(uintptr_t)rpcprof_thread_pointer();
 
-	return (uint32_t)((address >> 6) * UINT64_C(0x9e3779b97f4a7c15) >> 33);
+	return RPCPROF_NOT_A_CPU | (uint32_t)((address >> 6) * UINT64_C(0x9e3779b97f4a7c15) >> 33);
 }
 
 /* The CPU number, or the thread's hash where the kernel gives none. */

@@ -38,7 +38,7 @@
 #define likely(x) __builtin_expect(!!(x), 1)
 
 /*
- * Takes the next position of a shard.
+ * Takes the next position of this CPU's own shard.
  *
  * On x86-64 one xadd WITHOUT the lock prefix, which would cost half of the whole push. A single
  * instruction is whole against preemption and signals on its CPU, and the others have words of
@@ -121,7 +121,7 @@ static __attribute__((noinline)) uint64_t push_slow(const struct rpcprof_buffer 
 
 	for (;;) {
 		if (ticket_valid(buffer, ticket)) { /* another thread has been here */
-			ticket = take_ticket(cur);
+			ticket = rpcprof_add_relaxed(cur, 1);
 			if (ticket_valid(buffer, ticket))
 				return put(buffer, ticket, value);
 			ticket = rpcprof_load_relaxed(cur);
@@ -139,10 +139,17 @@ static __attribute__((noinline)) uint64_t push_slow(const struct rpcprof_buffer 
 	}
 }
 
-/* A CPU that was not there when the buffer was made, or a thread's hash. */
-static __attribute__((noinline)) uint32_t fold(uint32_t cpu, uint32_t shards)
+/* Without a shard to itself: fewer shards than CPUs, or no CPU number to be had. Threads that run
+ * at once meet here, so the ticket is a locked one. */
+static __attribute__((noinline)) uint64_t push_shared(const struct rpcprof_buffer *buffer,
+						      uint32_t cpu, uint64_t value)
 {
-	return cpu % shards;
+	uint64_t *cur = &buffer_shard(buffer, cpu % buffer->shards)->cur;
+	uint64_t ticket = rpcprof_add_relaxed(cur, 1);
+
+	if (ticket_valid(buffer, ticket))
+		return put(buffer, ticket, value);
+	return push_slow(buffer, cur, value);
 }
 
 uint64_t rpcprof_buffer_push(struct rpcprof_buffer *buffer, uint64_t value)
@@ -151,8 +158,8 @@ uint64_t rpcprof_buffer_push(struct rpcprof_buffer *buffer, uint64_t value)
 	uint64_t *cur;
 	uint64_t ticket;
 
-	if (!likely(cpu < buffer->shards))
-		cpu = fold(cpu, buffer->shards);
+	if (!likely(cpu < buffer->own_cpus))
+		return push_shared(buffer, cpu, value);
 	cur = &buffer_shard(buffer, cpu)->cur;
 	ticket = take_ticket(cur);
 	if (likely(ticket_valid(buffer, ticket)))

@@ -31,7 +31,7 @@ struct rpcprof_buffer {
 	uint32_t block_slots; /* 1..15 */
 	uint32_t blocks;
 	uint32_t first_block; /* bytes from `memory` to block 0 */
-	uint32_t reserved;
+	uint32_t own_cpus;    /* CPUs below this have a shard to themselves */
 };
 
 /** Receives one value; 0 to go on, anything else to stop. */

@@ -31,7 +31,7 @@ static struct {
 struct tally {
 	pthread_t thread;
 	uint32_t id;
-	uint64_t pushed, displaced, drained, walked, wrong, doubled;
+	uint64_t pushed, displaced, early, drained, walked, wrong, doubled;
 };
 
 /* 1 + 30 bits of position, above them a checksum of it. */
@@ -132,28 +132,36 @@ static void *late_drain_thread(void *arg)
 	return NULL;
 }
 
-/* Each pushes the next number of all, until 40 laps have been made. */
+#define LAPS 500
+
+/* Each pushes the next number of all, for LAPS laps. */
 static void *sequence_thread(void *arg)
 {
-	uint64_t end = 40 * rpcprof_buffer_slots(&run.buffer);
+	uint64_t end = LAPS * rpcprof_buffer_slots(&run.buffer);
 	struct tally *tally = arg;
 	uint64_t next;
 
-	while ((next = rpcprof_add_relaxed(&run.sequence, 1)) < end)
-		tally->displaced += rpcprof_buffer_push(&run.buffer, next + 1) != 0;
+	while ((next = rpcprof_add_relaxed(&run.sequence, 1)) < end) {
+		uint64_t displaced = rpcprof_buffer_push(&run.buffer, next + 1);
+
+		if (displaced == 0)
+			continue;
+		tally->displaced++;
+		tally->early += displaced + run.buffer.capacity / 2 > next;
+	}
 	return NULL;
 }
 
-static void run_open(uint32_t capacity, uint32_t threads)
+static void run_open(uint32_t capacity, uint32_t shards, uint32_t threads)
 {
-	size_t bytes = rpcprof_buffer_bytes(capacity, 0);
+	size_t bytes = rpcprof_buffer_bytes(capacity, shards);
 	void *memory = aligned_alloc(128, bytes);
 
 	memset(&run, 0, sizeof(run));
 	run.threads = threads;
 	run.seen = calloc(VALUES_MAX / 64, sizeof(uint64_t));
 	if (memory == NULL || run.seen == NULL ||
-	    rpcprof_buffer_init(&run.buffer, memory, capacity, 0) != 0)
+	    rpcprof_buffer_init(&run.buffer, memory, capacity, shards) != 0)
 		abort();
 	memset(memory, 0, bytes);
 }
@@ -176,6 +184,7 @@ static void add(struct tally *sum, const struct tally *one)
 {
 	sum->pushed += one->pushed;
 	sum->displaced += one->displaced;
+	sum->early += one->early;
 	sum->drained += one->drained;
 	sum->walked += one->walked;
 	sum->wrong += one->wrong;
@@ -210,7 +219,7 @@ static bool account(uint32_t capacity, uint32_t threads, void *(*const beside[])
 	struct tally tallies[THREADS_MAX + BESIDE_MAX], sum = { 0 }, left = { 0 };
 	uint64_t seen;
 
-	run_open(capacity, threads);
+	run_open(capacity, 0, threads);
 	for (uint32_t i = 0; i < threads + count; i++)
 		start(&tallies[i], i, i < threads ? push_thread : beside[i - threads]);
 	(void)nanosleep(&(struct timespec){ .tv_nsec = RUN_NS }, NULL);
@@ -239,29 +248,31 @@ static int mark(void *arg, uint64_t value)
 }
 
 /*
- * At least `capacity` values are left, and of the newest half of them only those are missing that
- * a thread displaced which was preempted inside a push, or that shared their block with it.
+ * At least `capacity` values are left. Of the newest half only those are missing, or have been
+ * displaced as such, that met a thread which was preempted inside a push: few at the end, and very
+ * few of all.
  */
-static bool recency(uint32_t capacity, uint32_t threads)
+static bool recency(uint32_t capacity, uint32_t shards, uint32_t threads)
 {
 	struct tally pushers[THREADS_MAX], sum = { 0 };
 	uint64_t last, left, missing = 0, slack;
 
-	run_open(capacity, threads);
+	run_open(capacity, shards, threads);
 	slack = (uint64_t)threads * run.buffer.block_slots;
 	for (uint32_t i = 0; i < threads; i++)
 		start(&pushers[i], i, sequence_thread);
 	for (uint32_t i = 0; i < threads; i++)
 		join(&sum, &pushers[i]);
-	last = 40 * rpcprof_buffer_slots(&run.buffer);
+	last = LAPS * rpcprof_buffer_slots(&run.buffer);
 	left = rpcprof_buffer_drain(&run.buffer, mark, NULL);
 	for (uint64_t i = last - capacity / 2; i < last; i++)
 		missing += !(run.seen[i / 64] >> i % 64 & 1);
 	printf("%2u threads, capacity %5u: %" PRIu64 " pushed, %" PRIu64 " left, of the newest %u "
-	       "%" PRIu64 " missing (at most %" PRIu64 ")\n", threads, capacity, last, left,
-	       capacity / 2, missing, slack);
+	       "%" PRIu64 " missing (at most %" PRIu64 "); displaced early %" PRIu64 "\n", threads, capacity,
+	       last, left, capacity / 2, missing, slack, sum.early);
 	run_close();
-	return left >= capacity && left + sum.displaced == last && missing <= slack;
+	return left >= capacity && left + sum.displaced == last && missing <= slack &&
+	       sum.early <= last / 1000;
 }
 
 int main(void)
@@ -273,7 +284,8 @@ int main(void)
 		good &= account(1000, threads[i], emptying, 4);
 		good &= account(4097, threads[i], displacing, 3);
 		good &= account(1, threads[i], displacing, 3);
-		good &= recency(16384, threads[i]);
+		good &= recency(16384, 0, threads[i]);
+		good &= recency(16384, 1, threads[i]);
 	}
 	return good ? 0 : 1;
 }

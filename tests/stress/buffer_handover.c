@@ -146,8 +146,9 @@ int main(void)
 		owner->held[owner->count++] = i;
 	}
 	for (size_t i = 0; i < THREADS; i++) {
-		if (pthread_create(&owners[i].thread, NULL, i < PUSHERS ? push_thread : drain_thread,
-				   &owners[i]) != 0)
+		void *(*fn)(void *) = i < PUSHERS ? push_thread : drain_thread;
+
+		if (pthread_create(&owners[i].thread, NULL, fn, &owners[i]) != 0)
 			abort();
 	}
 	(void)nanosleep(&(struct timespec){ .tv_nsec = RUN_NS }, NULL);
