@@ -78,8 +78,8 @@ static uint64_t floor_branch(uint64_t count, uint32_t thread)
 const struct bench_case bench_floor[] = {
 	{.name = "floor_clock", .run = floor_clock, .count = 20000, .max_threads = 1},
 	{.name = "floor_timer", .run = floor_timer, .count = 10000, .max_threads = 1},
-	{.name = "floor_rpc8", .run = floor_rpc8, .count = 5000, .max_threads = 4},
-	{.name = "floor_lap8", .run = floor_lap8, .count = 5000, .max_threads = 4},
+	{.name = "floor_rpc8", .run = floor_rpc8, .count = 50000, .max_threads = 4},
+	{.name = "floor_lap8", .run = floor_lap8, .count = 50000, .max_threads = 4},
 	{.name = "floor_branch", .run = floor_branch, .count = 100000, .max_threads = 1},
 	{.name = NULL},
 };
