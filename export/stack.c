@@ -9,6 +9,23 @@ struct span {
 	uint32_t tag;
 };
 
+/*
+ * rpcprof_clock_elapsed_ns() with the search for the slope done once per Stat: to the bit the same
+ * (a test says so), and half the cost of a Stat without the seventeen calls.
+ */
+struct scale {
+	uint64_t origin;
+	uint64_t slope; /* nanoseconds per tick in units of 2^-54, as clock.h says */
+};
+
+#define NS_MAX ((uint64_t)1 << 62) /* 146 years */
+
+/* A tick that was converted. */
+struct met {
+	uint64_t ticks;
+	uint64_t ns;
+};
+
 /* What the sweep over the spans knows at `cursor`. */
 struct sweep {
 	struct rpcprof_stack *stack;
@@ -35,14 +52,41 @@ static uint64_t max_u64(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
-static struct span span_of(const struct rpcprof_timer_view *timer, uint64_t origin,
-                           const struct rpcprof_clock_map *map, uint64_t limit)
+static struct scale scale_of(const struct rpcprof_clock_map *map, uint64_t origin)
 {
-	struct span span = {.thread = timer->thread, .tag = timer->tag, .end = limit};
+	uint32_t i = map->count > 0 ? map->count - 1 : 0;
 
-	span.begin = min_u64(rpcprof_clock_elapsed_ns(map, origin, timer->begin), limit);
-	if (timer->end != 0)
-		span.end = min_u64(rpcprof_clock_elapsed_ns(map, origin, timer->end), limit);
+	while (i > 0 && is_before(origin, map->anchors[i].ticks))
+		i--;
+	return (struct scale){.origin = origin, .slope = map->slopes[i]};
+}
+
+static uint64_t ns_of(const struct scale *scale, uint64_t ticks)
+{
+	__extension__ unsigned __int128 ns;
+
+	if (!is_before(scale->origin, ticks))
+		return 0;
+	ns = ticks - scale->origin;
+	ns = ns * scale->slope >> 54;
+	return ns < NS_MAX ? (uint64_t)ns : NS_MAX;
+}
+
+/* The span of a timer. *met: the last end and its nanoseconds; where laps meet, one conversion
+ * serves both. */
+static struct span span_of(const struct rpcprof_timer_view *timer, const struct scale *scale,
+                           uint64_t limit, struct met *met)
+{
+	struct span span = {.thread = timer->thread, .tag = timer->tag, .begin = met->ns,
+	                    .end = limit};
+
+	if (timer->begin != met->ticks)
+		span.begin = min_u64(ns_of(scale, timer->begin), limit);
+	if (timer->end != 0) {
+		span.end = min_u64(ns_of(scale, timer->end), limit);
+		met->ticks = timer->end;
+		met->ns = span.end;
+	}
 	if (span.end < span.begin)
 		span.end = span.begin;
 	return span;
@@ -50,24 +94,27 @@ static struct span span_of(const struct rpcprof_timer_view *timer, uint64_t orig
 
 /* The timers in slot order. Returns how many; *ordered: each begins after the one before ended. */
 static uint32_t gather(struct rpcprof_stack *stack, const struct rpcprof_view *view,
-                       const struct rpcprof_clock_map *map, uint64_t limit, struct span *spans,
+                       const struct scale *scale, uint64_t limit, struct span *spans,
                        bool *ordered)
 {
-	uint64_t origin = rpcprof_view_begin(view);
+	struct met met = {.ticks = scale->origin, .ns = 0};
 	struct rpcprof_timer_view timer;
 	uint64_t last = 0;
 	uint32_t count = 0;
 
 	*ordered = true;
 	for (uint32_t i = 0; i < view->slots && count < RPCPROF_STACK_TIMERS; i++) {
+		struct span *span = &spans[count];
+
 		if (!rpcprof_view_timer(view, i, &timer))
 			continue;
 		if (timer.end != 0 && is_before(timer.end, timer.begin))
 			stack->negative++;
-		spans[count] = span_of(&timer, origin, map, limit);
-		if (spans[count].begin < last || spans[count].begin == spans[count].end)
+		*span = span_of(&timer, scale, limit, &met);
+		if (span->begin < last || span->begin == span->end)
 			*ordered = false; /* empty ones may have a parent: the sweep finds it */
-		last = spans[count++].end;
+		last = span->end;
+		count++;
 	}
 	return count;
 }
@@ -180,9 +227,8 @@ static void lay_any(struct rpcprof_stack *stack, const struct span *spans, uint3
 
 /* Of a total of nanoseconds the part not charged before, out of the method's self time. */
 static void lay_folds(struct rpcprof_stack *stack, const struct rpcprof_view *view,
-                      const struct rpcprof_clock_map *map)
+                      const struct scale *scale)
 {
-	uint64_t origin = rpcprof_view_begin(view);
 	struct rpcprof_fold_view fold;
 
 	for (uint32_t i = 0; i < RPCPROF_ACCUMULATORS; i++) {
@@ -191,12 +237,11 @@ static void lay_folds(struct rpcprof_stack *stack, const struct rpcprof_view *vi
 
 		if (!rpcprof_view_fold(view, i, &fold))
 			continue;
-		total = rpcprof_clock_elapsed_ns(map, origin, origin + fold.total_ticks);
+		total = ns_of(scale, scale->origin + fold.total_ticks);
 		due = total > stack->fold_ns[i] ? total - stack->fold_ns[i] : 0;
 		*node = (struct rpcprof_stack_node){.tag = fold.tag, .length_ns = total,
 		                                    .count = fold.count};
-		node->longest_ns = rpcprof_clock_elapsed_ns(map, origin,
-		                                            origin + fold.longest_ticks);
+		node->longest_ns = ns_of(scale, scale->origin + fold.longest_ticks);
 		node->self_ns = min_u64(due, stack->nodes[0].self_ns);
 		stack->nodes[0].self_ns -= node->self_ns;
 		stack->fold_ns[i] += node->self_ns;
@@ -208,16 +253,16 @@ void rpcprof_stack_build(struct rpcprof_stack *stack, const struct rpcprof_view 
                          const struct rpcprof_clock_map *map,
                          const struct rpcprof_stack_part *part)
 {
-	uint64_t origin = rpcprof_view_begin(view);
+	const struct scale scale = scale_of(map, rpcprof_view_begin(view));
 	struct span spans[RPCPROF_STACK_TIMERS];
 	uint32_t count;
 	bool ordered;
 
-	stack->wall_ns = rpcprof_clock_elapsed_ns(map, origin, part->end);
-	stack->negative = is_before(part->end, origin);
+	stack->wall_ns = ns_of(&scale, part->end);
+	stack->negative = is_before(part->end, scale.origin);
 	for (uint32_t i = 0; i < RPCPROF_ACCUMULATORS; i++)
 		stack->fold_ns[i] = part->fold_ns[i];
-	count = gather(stack, view, map, part->in_flight ? UINT64_MAX : stack->wall_ns, spans,
+	count = gather(stack, view, &scale, part->in_flight ? UINT64_MAX : stack->wall_ns, spans,
 	               &ordered);
 	stack->nodes[0] = (struct rpcprof_stack_node){.length_ns = stack->wall_ns,
 	                                              .longest_ns = stack->wall_ns, .count = 1};
@@ -229,5 +274,5 @@ void rpcprof_stack_build(struct rpcprof_stack *stack, const struct rpcprof_view 
 	else
 		lay_any(stack, spans, count, part->from_ns);
 	if (rpcprof_view_folded(view) != 0)
-		lay_folds(stack, view, map);
+		lay_folds(stack, view, &scale);
 }

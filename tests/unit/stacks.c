@@ -487,3 +487,37 @@ Test(stacks, rounding_to_nanoseconds_loses_none)
 		compare(0, seed);
 	}
 }
+
+Test(stacks, nanoseconds_are_those_of_the_clock)
+{
+	clock_of(2893432101);
+	srand(1);
+	for (int i = 0; i < 100000; i++) {
+		uint64_t ticks = ((uint64_t)rand() << 32 | (uint64_t)rand()) >> rand() % 64;
+
+		call(ticks);
+		build();
+		cr_assert_eq(stack.wall_ns, rpcprof_clock_elapsed_ns(&map, ORIGIN, ORIGIN + ticks),
+		             "%lu ticks", ticks);
+	}
+}
+
+Test(stacks, each_call_has_the_slope_of_its_begin)
+{
+	static const uint64_t begins[] = {1, 999, 1000, 1999, 2000, 2001, 90000};
+
+	clock_of(0);
+	map.count = 3;
+	for (uint32_t i = 0; i < 3; i++) {
+		map.anchors[i].ticks = 1000 * i;
+		map.slopes[i] = (uint64_t)(i + 1) << 53; /* half a nanosecond a tick, 1, 1.5 */
+	}
+	for (size_t i = 0; i < sizeof(begins) / sizeof(begins[0]); i++) {
+		call(0);
+		room.cell.begin = begins[i];
+		room.cell.end = begins[i] + 1000;
+		build();
+		cr_assert_eq(stack.wall_ns,
+		             rpcprof_clock_elapsed_ns(&map, begins[i], begins[i] + 1000));
+	}
+}
