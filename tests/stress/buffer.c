@@ -132,7 +132,7 @@ static void *late_drain_thread(void *arg)
 	return NULL;
 }
 
-#define LAPS 500
+#define LAPS 60
 
 /* Each pushes the next number of all, for LAPS laps. */
 static void *sequence_thread(void *arg)
