@@ -4,8 +4,8 @@
  * other object, with a switch of its own): every copy leaves a mapping whose name and content
  * say so.
  */
-#include <dlfcn.h>
 #include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -16,38 +16,55 @@
 #define MARKER "rpcprof-marker"
 #define MARKER_BYTES 4096
 
-/* The beginning of the marker's mapping, NULL if there is none. */
-static const char *marker_find(void)
+/* A line of /proc/self/maps that the process is asked for. */
+struct mapping {
+	unsigned long start, end;
+	char line[512];
+};
+
+static const char here[] = "in the file that holds this copy of the library";
+
+static bool is_marker(const struct mapping *mapping)
+{
+	return strstr(mapping->line, "/memfd:" MARKER) != NULL;
+}
+
+static bool is_here(const struct mapping *mapping)
+{
+	return mapping->start <= (uintptr_t)here && (uintptr_t)here < mapping->end;
+}
+
+static bool mapping_find(struct mapping *found, bool (*wanted)(const struct mapping *mapping))
 {
 	FILE *maps = fopen("/proc/self/maps", "re");
-	const char *found = NULL;
-	char line[512];
-	unsigned long start;
+	bool ok = false;
 
 	if (maps == NULL)
-		return NULL;
-	while (found == NULL && fgets(line, sizeof(line), maps) != NULL)
-		if (strstr(line, "/memfd:" MARKER) != NULL && sscanf(line, "%lx-", &start) == 1)
-			found = (const char *)start;
+		return false;
+	while (!ok && fgets(found->line, sizeof(found->line), maps) != NULL)
+		ok = sscanf(found->line, "%lx-%lx", &found->start, &found->end) == 2 &&
+		     wanted(found);
 	(void)fclose(maps);
-	return found;
+	return ok;
 }
 
 int rpcprof_copy_check(void)
 {
-	const char *marker = marker_find();
+	struct mapping marker;
 
-	if (marker == NULL)
+	if (!mapping_find(&marker, is_marker))
 		return 0;
 	rpcprof_log(RPCPROF_LOG_ERROR, "init: another copy of the library is in use in this "
-	            "process: %.*s; link one shared librpcprof everywhere", MARKER_BYTES - 1, marker);
+	            "process: %.*s; link one shared librpcprof everywhere", MARKER_BYTES - 1,
+	            (const char *)marker.start);
 	return -EBUSY;
 }
 
 void rpcprof_copy_mark(void)
 {
 	int fd = memfd_create(MARKER, MFD_CLOEXEC);
-	Dl_info info;
+	struct mapping mine;
+	const char *path;
 	char *page;
 
 	if (fd < 0)
@@ -58,7 +75,8 @@ void rpcprof_copy_mark(void)
 	(void)close(fd);
 	if (page == MAP_FAILED)
 		return;
-	if (dladdr(&rpcprof_map, &info) != 0 && info.dli_fname != NULL)
-		(void)snprintf(page, MARKER_BYTES, "%s", info.dli_fname);
+	path = mapping_find(&mine, is_here) ? strchr(mine.line, '/') : NULL;
+	(void)snprintf(page, MARKER_BYTES, "%.*s", path != NULL ? (int)strcspn(path, "\n") : 7,
+	               path != NULL ? path : "unknown");
 	(void)mprotect(page, MARKER_BYTES, PROT_READ);
 }
