@@ -3,7 +3,8 @@
 . "$(dirname "$0")/lib.sh"
 
 run 0 --version
-shows out "rpcprof $(sed -n 's/.*RPCPROF_VERSION_MAJOR //p' "$(dirname "$0")/../../include/rpcprof/version.h")."
+major=$(sed -n 's/.*RPCPROF_VERSION_MAJOR //p' "$source/include/rpcprof/version.h")
+shows out "rpcprof $major."
 run 0 --help
 for command in top dump merge diff; do
 	shows out " $command "

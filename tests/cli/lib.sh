@@ -3,6 +3,7 @@
 export LC_ALL=C
 unset NO_COLOR
 rpcprof=$1 failures=0
+source=$(cd "$(dirname "$0")/../.." && pwd)
 dir=$(mktemp -d) && trap 'rm -rf "$dir"' EXIT
 "$2" "$dir" || exit 1
 cd "$dir" || exit 1

@@ -103,7 +103,7 @@ static void record(const char *method)
 
 	rpcprof_stat_set_method(stat, intern(RPCPROF_TAG_METHOD, method));
 	rpcprof_stat_set_status(stat, 14);
-	rpcprof_stat_set_connection(stat, 3, 9);
+	rpcprof_stat_set_connection(stat, 0xabc, 9);
 	rpcprof_stat_set_label(stat, intern(RPCPROF_TAG_LABEL, "tenant"),
 	                       intern(RPCPROF_TAG_LABEL, "blue"));
 	rpcprof_stat_set_trace(stat, (const uint8_t *)"0123456789abcdef",
@@ -147,7 +147,7 @@ Test(dump, a_table_shows_the_call_and_its_stages_nested, .init = start)
 	record("/a.B/C");
 	cr_assert_eq(dump(NULL), 1);
 	cr_assert(shows("\n2026-01-02T03:04:05.121456789Z  server      1.000 ms  UNAVAILABLE       "
-	                "/a.B/C  conn 3 stream 9  trace 30313233343536373839616263646566  "
+	                "/a.B/C  conn 2748 stream 9  trace 30313233343536373839616263646566  "
 	                "tenant=blue\n"),
 	          "%s", text);
 	cr_assert(shows("\n    /outer "), "%s", text);
@@ -257,7 +257,7 @@ Test(dump, a_json_document_holds_all_of_a_call, .init = start)
 	cr_assert_str_eq(json_string_value(json_object_get(call, "method")), "/a.B/C");
 	cr_assert_str_eq(json_string_value(json_object_get(call, "status_name")), "UNAVAILABLE");
 	cr_assert_str_eq(json_string_value(json_object_get(call, "metadata")),
-	                 "000000000000000300000009");
+	                 "0000000000000abc00000009");
 	cr_assert_str_eq(json_string_value(json_object_get(call, "trace_id")),
 	                 "30313233343536373839616263646566");
 	cr_assert_eq(json_array_size(json_object_get(call, "stages")), 3);
@@ -312,6 +312,7 @@ Test(dump, calls_in_flight_show_their_age_and_open_stage, .init = start)
 	cr_assert(shows("(in flight)"), "%s", text);
 	cr_assert(shows("  in /wait\n"), "%s", text);
 	record("/a.B/C");
+	cr_assert_eq(dump_as(RPCPROF_DUMP_TABLE, RPCPROF_DUMP_IN_FLIGHT), 1);
 	cr_assert_eq(dump_as(RPCPROF_DUMP_JSON, RPCPROF_DUMP_FINISHED | RPCPROF_DUMP_IN_FLIGHT), 2);
 	cr_assert(shows("\"age_ns\":"), "%s", text);
 	cr_assert(shows("\"open_stage\":\"/wait\""), "%s", text);

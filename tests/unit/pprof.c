@@ -192,6 +192,7 @@ Test(pprof, invalid_utf8_is_replaced)
 	         "b",
 	         "a\xef\xbf\xbd"
 	         "b"},
+		{"\xe0\x80\xaf", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"}, /* the same in three */
 		{"\xc0\xaf", "\xef\xbf\xbd\xef\xbf\xbd"},                 /* overlong "/" */
 		{"\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"}, /* a surrogate */
 		{"\xf4\x90\x80\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
@@ -253,6 +254,20 @@ Test(pprof, a_profile_cut_off_anywhere_is_refused_or_whole)
 	free(plain);
 }
 
+Test(pprof, a_string_cut_off_is_called_truncated_where_it_begins)
+{
+	struct pprof_error error;
+	struct rpcprof_pprof *model;
+	static const uint8_t cut[] = {0x32, 0, 0x32, 3, 'a', 'b'}; /* fields 6: "", "ab?" */
+	uint8_t *copy = exact_copy(cut, sizeof(cut));
+
+	cr_assert_eq(rpcprof_pprof_decode(copy, sizeof(cut), 0, &model, &error), -EINVAL);
+	cr_assert_eq(error.offset, 2);
+	cr_assert_not_null(strstr(error.text, "truncated"), "%s", error.text);
+	cr_assert_not_null(strstr(error.text, "of 3 bytes, 2 left"), "%s", error.text);
+	free(copy);
+}
+
 Test(pprof, gzip_data_cut_off_anywhere_is_refused_where_it_ends)
 {
 	struct rpcprof_pprof *pprof = open_at(0, "");
@@ -292,23 +307,30 @@ Test(pprof, flipped_bits_never_do_harm)
 	free(plain);
 }
 
+/* But for those between the last code and the next whole byte, which mean nothing. */
 Test(pprof, flipped_bits_in_gzip_data_are_noticed)
 {
 	struct rpcprof_pprof *pprof = open_at(0, "");
 	struct pprof_error error;
-	size_t length, out_length;
-	uint8_t *bytes, *out;
+	size_t length, plain_length, out_length;
+	uint8_t *bytes, *plain, *out;
 
 	add(pprof, "/decode", 1, 2);
 	bytes = encode(pprof, &length);
-	for (size_t at = 10; at < length; at++) { /* behind the header, whose bits are free */
+	cr_assert_eq(rpcprof_pprof_gunzip(bytes, length, 1 << 20, &plain, &plain_length, &error), 0);
+	for (size_t bit = 10 * 8; bit < length * 8; bit++) { /* the header's bits are free */
 		uint8_t *copy = exact_copy(bytes, length);
 
-		copy[at] ^= 0x10;
-		cr_assert_neq(rpcprof_pprof_gunzip(copy, length, 1 << 20, &out, &out_length, &error),
-		              0, "byte %zu", at);
+		copy[bit / 8] ^= (uint8_t)(1 << bit % 8);
+		if (rpcprof_pprof_gunzip(copy, length, 1 << 20, &out, &out_length, &error) == 0) {
+			cr_assert_eq(bit / 8, length - 9, "bit %zu", bit);
+			cr_assert_eq(out_length, plain_length);
+			cr_assert_arr_eq(out, plain, plain_length);
+			free(out);
+		}
 		free(copy);
 	}
+	free(plain);
 	free(bytes);
 	rpcprof_pprof_close(pprof);
 }
@@ -339,6 +361,8 @@ Test(pprof, a_gzip_bomb_is_refused_at_the_limit)
 	cr_assert_eq(rpcprof_pprof_gunzip(bomb, length, (1 << 20) - 1, &out, &out_length, &error),
 	             -EFBIG);
 	cr_assert_not_null(strstr(error.text, "1048575"), "%s", error.text);
+	cr_assert_null(out);
+	cr_assert_eq(rpcprof_pprof_gunzip(bomb, length, 1000, &out, &out_length, &error), -EFBIG);
 	cr_assert_null(out);
 	cr_assert_eq(rpcprof_pprof_gunzip(bomb, length, 1 << 20, &out, &out_length, &error), 0);
 	cr_assert_eq(out_length, 1 << 20);
@@ -588,7 +612,7 @@ Test(pprof, the_base_of_a_diff_is_negative_and_labelled)
 Test(pprof, a_sample_may_have_no_stack_and_no_labels)
 {
 	struct rpcprof_pprof *a = open_at(0, ""), *into = rpcprof_pprof_model_open(0);
-	int64_t values[] = { 1, 2, 3 };
+	int64_t values[] = {1, 2, 3};
 	struct pprof_error error;
 
 	cr_assert_eq(rpcprof_pprof_add(a, NULL, 0, values, NULL, 0), 0);
