@@ -6,11 +6,10 @@
  * decoded by protobuf-c; only the tags and lengths that separate them are read here.
  */
 #include "export/pprof_read_internal.h"
+#include "export/pprof_wire_internal.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,17 +24,8 @@ enum field_number {
 	MAPPING = 3,
 	LOCATION = 4,
 	FUNCTION = 5,
-	STRING_TABLE = 6,
+	STRING_TABLE = PPROF_FIELD_STRING_TABLE,
 	DOC_URL = 15
-};
-
-enum wire_type { VARINT = 0, FIXED64 = 1, BYTES = 2, FIXED32 = 5 };
-
-struct field {
-	uint64_t number;
-	uint32_t wire;
-	size_t begin, end; /* with its tag */
-	size_t payload;    /* of BYTES: the first after the length */
 };
 
 /* Ids of the file, any 64-bit numbers, to ids of the model. */
@@ -48,28 +38,14 @@ struct id_map {
 };
 
 struct reader {
-	const uint8_t *bytes;
-	size_t length;
-	size_t at; /* the field at hand, for errors */
+	struct pprof_wire wire;
 	struct rpcprof_pprof *model;
 	uint32_t *texts; /* string of the file to string of the model */
 	size_t texts_count, texts_room;
 	struct id_map mappings, functions, locations;
 	ProtobufCAllocator allocator;
 	size_t message_memory;
-	struct pprof_error *error;
 };
-
-__attribute__((format(printf, 2, 3))) static int fail(struct reader *reader, const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(reader->error->text, sizeof(reader->error->text), format, arguments);
-	va_end(arguments);
-	reader->error->offset = reader->at;
-	return -EINVAL;
-}
 
 static void *bounded_alloc(void *data, size_t bytes)
 {
@@ -87,91 +63,25 @@ static void bounded_free(void *data, void *memory)
 	free(memory);
 }
 
-/* False if the varint does not end within the bytes, or is longer than 64 bits. */
-static bool read_varint(const struct reader *reader, size_t *at, uint64_t *value)
-{
-	*value = 0;
-	for (unsigned int shift = 0; shift < 64 && *at < reader->length; shift += 7) {
-		uint8_t byte = reader->bytes[(*at)++];
-
-		*value |= (uint64_t)(byte & 0x7f) << shift;
-		if (byte < 0x80)
-			return true;
-	}
-	return false;
-}
-
-static int read_length(struct reader *reader, struct field *field, size_t at)
-{
-	uint64_t length;
-
-	switch (field->wire) {
-	case VARINT:
-		if (!read_varint(reader, &at, &length))
-			return fail(reader, "truncated, or not a profile: a number does not end");
-		length = 0;
-		break;
-	case FIXED64:
-		length = 8;
-		break;
-	case FIXED32:
-		length = 4;
-		break;
-	case BYTES:
-		if (!read_varint(reader, &at, &length))
-			return fail(reader, "truncated, or not a profile: a length does not end");
-		break;
-	default:
-		return fail(reader, "not a profile: wire type %" PRIu32, field->wire);
-	}
-	if (length > reader->length - at)
-		return fail(reader,
-		            "truncated, or not a profile: field %" PRIu64 " of %" PRIu64
-		            " bytes, %zu left",
-		            field->number, length, reader->length - at);
-	field->payload = at;
-	field->end = at + (size_t)length;
-	return 0;
-}
-
-/* Reads the tag and length at reader->at. */
-static int read_field(struct reader *reader, struct field *field)
-{
-	size_t at = reader->at;
-	uint64_t tag;
-
-	field->begin = at;
-	if (!read_varint(reader, &at, &tag))
-		return fail(reader, "truncated, or not a profile: a tag does not end");
-	field->number = tag >> 3;
-	field->wire = (uint32_t)tag & 7;
-	if (field->number == 0)
-		return fail(reader, "not a profile: field number 0");
-	if (field->number <= STRING_TABLE && field->wire != BYTES)
-		return fail(reader, "not a profile: field %" PRIu64 " has wire type %" PRIu32,
-		            field->number, field->wire);
-	return read_length(reader, field, at);
-}
-
 static void *unpack(struct reader *reader, const ProtobufCMessageDescriptor *type, size_t begin,
                     size_t end)
 {
 	reader->message_memory = 0;
 	return protobuf_c_message_unpack(type, &reader->allocator, end - begin,
-	                                 reader->bytes + begin);
+	                                 reader->wire.bytes + begin);
 }
 
 static int bad_message(struct reader *reader, const char *what)
 {
-	return fail(reader, "malformed %s", what);
+	return rpcprof_pprof_fail(&reader->wire, "malformed %s", what);
 }
 
 /* A string of the file to one of the model. */
 static int get_text(struct reader *reader, int64_t index, uint32_t *id)
 {
 	if (index < 0 || (uint64_t)index >= reader->texts_count)
-		return fail(reader, "string %" PRId64 " of a table of %zu", index,
-		            reader->texts_count);
+		return rpcprof_pprof_fail(&reader->wire, "string %" PRId64 " of a table of %zu",
+		                          index, reader->texts_count);
 	*id = reader->texts[index];
 	return 0;
 }
@@ -196,7 +106,8 @@ static int get_id(struct reader *reader, const struct id_map *map, uint64_t raw,
 {
 	*id = find_id(map, raw);
 	if (*id == 0)
-		return fail(reader, "%s %" PRIu64 " does not exist", map->what, raw);
+		return rpcprof_pprof_fail(&reader->wire, "%s %" PRIu64 " does not exist", map->what,
+		                          raw);
 	return 0;
 }
 
@@ -209,8 +120,8 @@ static int add_id(struct reader *reader, struct id_map *map, uint64_t raw, int64
 	if (id < 0)
 		return (int)id;
 	if (raw == 0 || find_id(map, raw) != 0)
-		return fail(reader, "%s id %" PRIu64 " %s", map->what, raw,
-		            raw == 0 ? "is not allowed" : "appears twice");
+		return rpcprof_pprof_fail(&reader->wire, "%s id %" PRIu64 " %s", map->what, raw,
+		                          raw == 0 ? "is not allowed" : "appears twice");
 	status = rpcprof_pprof_reserve(model, &map->raw, map->count, &map->raw_room, 1,
 	                               sizeof(*map->raw));
 	if (status == 0)
@@ -227,17 +138,17 @@ static int add_id(struct reader *reader, struct id_map *map, uint64_t raw, int64
 	return 0;
 }
 
-static int read_text(struct reader *reader, const struct field *field)
+static int read_text(struct reader *reader, const struct pprof_field *field)
 {
 	size_t length = field->end - field->payload;
-	int64_t id = rpcprof_pprof_intern(reader->model,
-	                                  (const char *)reader->bytes + field->payload, length);
+	int64_t id = rpcprof_pprof_intern(
+		reader->model, (const char *)reader->wire.bytes + field->payload, length);
 	int status;
 
 	if (id < 0)
 		return (int)id;
 	if (reader->texts_count == 0 && length != 0)
-		return fail(reader, "string 0 is not \"\"");
+		return rpcprof_pprof_fail(&reader->wire, "string 0 is not \"\"");
 	status = rpcprof_pprof_reserve(reader->model, &reader->texts, reader->texts_count,
 	                               &reader->texts_room, 1, sizeof(*reader->texts));
 	if (status == 0)
@@ -245,7 +156,7 @@ static int read_text(struct reader *reader, const struct field *field)
 	return status;
 }
 
-static int read_mapping(struct reader *reader, const struct field *field)
+static int read_mapping(struct reader *reader, const struct pprof_field *field)
 {
 	Perftools__Profiles__Mapping *from = unpack(
 		reader, &perftools__profiles__mapping__descriptor, field->payload, field->end);
@@ -277,7 +188,7 @@ static int read_mapping(struct reader *reader, const struct field *field)
 	return status;
 }
 
-static int read_function(struct reader *reader, const struct field *field)
+static int read_function(struct reader *reader, const struct pprof_field *field)
 {
 	Perftools__Profiles__Function *from = unpack(
 		reader, &perftools__profiles__function__descriptor, field->payload, field->end);
@@ -321,7 +232,7 @@ static int convert_location(struct reader *reader, const Perftools__Profiles__Lo
 	              rpcprof_pprof_intern_location(reader->model, &to, lines));
 }
 
-static int read_location(struct reader *reader, const struct field *field)
+static int read_location(struct reader *reader, const struct pprof_field *field)
 {
 	Perftools__Profiles__Location *from = unpack(
 		reader, &perftools__profiles__location__descriptor, field->payload, field->end);
@@ -346,7 +257,7 @@ static int read_value_type(struct reader *reader, const Perftools__Profiles__Val
 	return status != 0 ? status : get_text(reader, from->unit, &to->unit);
 }
 
-static int read_sample_type(struct reader *reader, const struct field *field)
+static int read_sample_type(struct reader *reader, const struct pprof_field *field)
 {
 	Perftools__Profiles__ValueType *from = unpack(
 		reader, &perftools__profiles__value_type__descriptor, field->payload, field->end);
@@ -386,8 +297,9 @@ static int convert_sample(struct reader *reader, const Perftools__Profiles__Samp
 	int status;
 
 	if (from->n_value != model->types_count)
-		return fail(reader, "a sample of %zu values in a profile of %zu types",
-		            from->n_value, model->types_count);
+		return rpcprof_pprof_fail(&reader->wire,
+		                          "a sample of %zu values in a profile of %zu types",
+		                          from->n_value, model->types_count);
 	status = PPROF_RESERVE(model, samples, 1);
 	if (status == 0)
 		status = PPROF_RESERVE(model, frames, from->n_location_id);
@@ -411,7 +323,7 @@ static int convert_sample(struct reader *reader, const Perftools__Profiles__Samp
 	return status;
 }
 
-static int read_sample(struct reader *reader, const struct field *field)
+static int read_sample(struct reader *reader, const struct pprof_field *field)
 {
 	Perftools__Profiles__Sample *from = unpack(reader, &perftools__profiles__sample__descriptor,
 	                                           field->payload, field->end);
@@ -462,7 +374,7 @@ static int convert_scalar(struct reader *reader, const Perftools__Profiles__Prof
 	}
 }
 
-static int read_scalar(struct reader *reader, const struct field *field)
+static int read_scalar(struct reader *reader, const struct pprof_field *field)
 {
 	Perftools__Profiles__Profile *from =
 		unpack(reader, &perftools__profiles__profile__descriptor, field->begin, field->end);
@@ -475,11 +387,11 @@ static int read_scalar(struct reader *reader, const struct field *field)
 	return status;
 }
 
-static int read_one(struct reader *reader, const struct field *field, int pass)
+static int read_one(struct reader *reader, const struct pprof_field *field, int pass)
 {
 	static const struct {
 		int pass;
-		int (*read)(struct reader *, const struct field *);
+		int (*read)(struct reader *, const struct pprof_field *);
 	} fields[] = {
 		[SAMPLE_TYPE] = {1, read_sample_type}, [SAMPLE] = {3, read_sample},
 		[MAPPING] = {1, read_mapping},         [LOCATION] = {2, read_location},
@@ -495,19 +407,22 @@ static int read_one(struct reader *reader, const struct field *field, int pass)
 
 static int read_all(struct reader *reader)
 {
-	struct field field;
+	struct pprof_field field;
 	int status = 0;
 
 	for (int pass = 0; pass < 4; pass++) {
-		for (reader->at = 0; reader->at < reader->length; reader->at = field.end) {
-			status = read_field(reader, &field);
+		for (reader->wire.at = 0; reader->wire.at < reader->wire.length;
+		     reader->wire.at = field.end) {
+			status = rpcprof_pprof_read_field(&reader->wire, &field);
 			if (status == 0)
 				status = read_one(reader, &field, pass);
 			if (status != 0)
 				return status;
 		}
 		if (pass == 1 && reader->model->types_count == 0)
-			return fail(reader, "not a profile, or truncated: it has no sample type");
+			return rpcprof_pprof_fail(
+				&reader->wire,
+				"not a profile, or truncated: it has no sample type");
 	}
 	return 0;
 }
@@ -522,9 +437,8 @@ static void free_map(struct id_map *map)
 int rpcprof_pprof_decode(const uint8_t *bytes, size_t length, size_t memory_limit,
                          struct rpcprof_pprof **out, struct pprof_error *error)
 {
-	struct reader reader = {.bytes = bytes,
-	                        .length = length,
-	                        .error = error,
+	struct reader reader = {.wire = {bytes, length, 0, error},
+
 	                        .mappings.what = "mapping",
 	                        .functions.what = "function",
 	                        .locations.what = "location"};
@@ -544,7 +458,8 @@ int rpcprof_pprof_decode(const uint8_t *bytes, size_t length, size_t memory_limi
 		return 0;
 	}
 	if (status == -EFBIG)
-		fail(&reader, "takes more than %zu bytes of memory", memory_limit);
+		rpcprof_pprof_fail(&reader.wire, "takes more than %zu bytes of memory",
+		                   memory_limit);
 	rpcprof_pprof_close(reader.model);
 	return status;
 }
