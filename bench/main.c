@@ -238,6 +238,9 @@ int main(int argc, char **argv)
 	add_rows(bench_floor);
 	add_rows(bench_record);
 	add_rows(bench_read);
+#ifdef BENCH_EXPORT
+	add_rows(bench_export);
+#endif
 	run_round(0);
 	for (unsigned i = 0; i < options.rounds; i++)
 		run_round(1);

@@ -24,7 +24,7 @@
 #define STASH_MAX 32
 #define THREAD_SLOTS 512
 #define GRANT_FIRST 8 /* slots of a new Stat that its owner may fill without a claim */
-#define GRANT_NEXT 4
+#define GRANT_NEXT 8  /* and at every claim after */
 #define REFS_DISCARDED (1u << 31)
 #define GENERATION_MAX 0x7fffffffu /* bit 63 of handles and keys says other things */
 #define KEY_CLOSED (UINT64_C(1) << 63)
@@ -39,14 +39,15 @@ struct rpcprof_thread_counters {
 	uint64_t pushed;
 	uint64_t displaced;
 	uint64_t unaggregated;
-	uint64_t fill[LINE_PAIR / 8 - 4];
+	uint64_t folded;
+	uint64_t fill[LINE_PAIR / 8 - 5];
 };
 
 /* What is counted rarely, by anyone. */
 struct rpcprof_shared_counters {
 	uint64_t drained, collected, discarded, dropped_no_cell, dropped_timers;
-	uint64_t folded, late, double_ends, torn, negative;
-	uint64_t fill[LINE_PAIR / 8 - 10];
+	uint64_t late, double_ends, torn, negative;
+	uint64_t fill[LINE_PAIR / 8 - 9];
 };
 
 /* Words of different writers on lines of their own. */
@@ -186,8 +187,8 @@ static inline void rpcprof_cell_give(uint32_t unit)
 void rpcprof_thread_register(void);
 void rpcprof_threads_init(void);
 
-/* Adds one to a counter of the calling thread, `word` of struct rpcprof_thread_counters. */
-static inline void rpcprof_thread_count(size_t word)
+/* Adds to a counter of the calling thread, `word` of struct rpcprof_thread_counters. */
+static inline void rpcprof_thread_count(size_t word, uint64_t amount)
 {
 	struct rpcprof_thread_counters *own = rpcprof_self.counters;
 	uint64_t *counter = (uint64_t *)(void *)own + word;
@@ -196,17 +197,19 @@ static inline void rpcprof_thread_count(size_t word)
 	/* One instruction, so that a signal handler of this thread loses no count; no lock prefix,
 	 * for no other thread writes here... */
 	if (__builtin_expect(own != NULL, 1)) {
-		__asm__ __volatile__("addq $1, %0" : "+m"(*counter));
+		__asm__ __volatile__("addq %1, %0" : "+m"(*counter) : "er"(amount));
 		return;
 	}
 #endif
 	/* ...but to the slot that threads without one share. */
 	if (own == NULL)
 		counter = (uint64_t *)(void *)&rpcprof_map.shared->thread[THREAD_SLOTS] + word;
-	(void)rpcprof_add_relaxed(counter, 1);
+	(void)rpcprof_add_relaxed(counter, amount);
 }
-#define rpcprof_count_mine(name)                                                               \
-	rpcprof_thread_count(offsetof(struct rpcprof_thread_counters, name) / sizeof(uint64_t))
+#define rpcprof_count_mine(name, amount)                                                       \
+	rpcprof_thread_count(offsetof(struct rpcprof_thread_counters, name) /                  \
+	                             sizeof(uint64_t),                                         \
+	                     amount)
 
 /* fork.c */
 void rpcprof_fork_init(void);

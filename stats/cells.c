@@ -128,7 +128,7 @@ static uint32_t steal(void)
 		return 0;
 	value = rpcprof_history_oldest();
 	if (value != 0)
-		rpcprof_count_mine(displaced);
+		rpcprof_count_mine(displaced, 1);
 	return (uint32_t)value;
 }
 

@@ -14,6 +14,7 @@ static void add_threads(struct rpcprof_counters *sums)
 		sums->pushed += rpcprof_load_relaxed(&slot->pushed);
 		sums->displaced += rpcprof_load_relaxed(&slot->displaced);
 		sums->unaggregated += rpcprof_load_relaxed(&slot->unaggregated);
+		sums->folded += rpcprof_load_relaxed(&slot->folded);
 	}
 }
 
@@ -33,7 +34,6 @@ int rpcprof_counters_get(struct rpcprof_counters *counters)
 	sums.discarded = rpcprof_load_relaxed(&shared->discarded);
 	sums.dropped_no_cell = rpcprof_load_relaxed(&shared->dropped_no_cell);
 	sums.dropped_timers = rpcprof_load_relaxed(&shared->dropped_timers);
-	sums.folded = rpcprof_load_relaxed(&shared->folded);
 	sums.late = rpcprof_load_relaxed(&shared->late);
 	sums.double_ends = rpcprof_load_relaxed(&shared->double_ends);
 	sums.torn = rpcprof_load_relaxed(&shared->torn);

@@ -69,7 +69,7 @@ static void put_back(uint64_t value)
 
 	if (displaced == 0)
 		return;
-	rpcprof_count_mine(displaced);
+	rpcprof_count_mine(displaced, 1);
 	rpcprof_cell_give((uint32_t)displaced);
 }
 
@@ -102,7 +102,7 @@ static void to_history(uint64_t value)
 		(void)rpcprof_add_relaxed(&rpcprof_map.shared->history_stats, 1);
 		return;
 	}
-	rpcprof_count_mine(displaced);
+	rpcprof_count_mine(displaced, 1);
 	rpcprof_cell_give((uint32_t)displaced);
 }
 

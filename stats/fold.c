@@ -66,5 +66,15 @@ void rpcprof_fold_add(struct rpcprof_cell *cell, uint32_t slot, uint64_t ticks)
 	(void)rpcprof_add_relaxed(&sum->thread, 1);
 	while (longest < ticks && !rpcprof_cas_relaxed(&sum->end, &longest, ticks))
 		;
-	rpcprof_count(folded);
+}
+
+/* How many timers a finished cell folded. */
+uint64_t rpcprof_fold_count(struct rpcprof_cell *cell, uint32_t generation)
+{
+	uint64_t count = 0;
+
+	for (uint32_t i = 0; i < RPCPROF_ACCUMULATORS; i++)
+		if (rpcprof_load_relaxed(&accumulators(cell)[i].stamp) >> 32 == generation)
+			count += rpcprof_load_relaxed(&accumulators(cell)[i].thread);
+	return count;
 }

@@ -110,16 +110,20 @@ static void publish(struct rpcprof_cell *cell, struct rpcprof_stat stat, uint64_
 
 	rpcprof_lap_close(cell, ticks);
 	rpcprof_store_relaxed(&cell->end, ticks);
+	if (__builtin_expect((uint32_t)rpcprof_load_relaxed(&cell->slots) >=
+	                     rpcprof_arena.capacity, 0))
+		rpcprof_count_mine(folded,
+		                   rpcprof_fold_count(cell, rpcprof_generation(stat)));
 	/* S3 release, pairs with V1: all of the record before DONE, else a snapshot that finds the
 	 * value in the ring by another way accepts half a Stat. */
 	rpcprof_store_release(&cell->seq, rpcprof_seq(rpcprof_generation(stat), RPCPROF_DONE));
-	rpcprof_count_mine(pushed);
+	rpcprof_count_mine(pushed, 1);
 	displaced = rpcprof_buffer_push(&rpcprof_map.fresh, stat.bits);
 	if (displaced == 0)
 		return;
-	rpcprof_count_mine(displaced);
+	rpcprof_count_mine(displaced, 1);
 	if (rpcprof_load_relaxed(&rpcprof_control()->collecting) != 0)
-		rpcprof_count_mine(unaggregated);
+		rpcprof_count_mine(unaggregated, 1);
 	rpcprof_cell_give((uint32_t)displaced);
 }
 

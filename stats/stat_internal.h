@@ -12,6 +12,7 @@ void rpcprof_lap_close(struct rpcprof_cell *cell, uint64_t ticks);
 void rpcprof_fold_prepare(struct rpcprof_cell *cell, uint32_t generation);
 uint32_t rpcprof_fold_slot(struct rpcprof_cell *cell, uint32_t generation, uint32_t tag);
 void rpcprof_fold_add(struct rpcprof_cell *cell, uint32_t slot, uint64_t ticks);
+uint64_t rpcprof_fold_count(struct rpcprof_cell *cell, uint32_t generation);
 static inline bool rpcprof_slot_is_fold(uint32_t slot)
 {
 	return slot >= rpcprof_arena.capacity;

@@ -173,7 +173,7 @@ struct rpcprof_counters {
 	uint64_t dropped_no_cell; /* begins that got the null Stat for want of memory */
 	uint64_t dropped_timers; /* timers that met an accumulator not yet ready: two threads filled
 	                          * one cell at the same instant */
-	uint64_t folded;       /* timers that went into accumulators */
+	uint64_t folded;       /* timers of published Stats that went into accumulators */
 	uint64_t late;         /* timers, laps, attributes, ends on a Stat that had ended */
 	uint64_t double_ends;  /* timers ended twice */
 	uint64_t torn;         /* snapshot reads given up because the Stat changed meanwhile */

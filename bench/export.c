@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What turning Stats into profiles costs. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "bench.h"
+#include "export/aggregate_internal.h"
+#include "export/pprof_internal.h"
+#include "rpcprof/rpcprof.h"
+
+#define LOCATIONS 200
+#define SAMPLES 100000
+
+static struct rpcprof_aggregate *aggregate;
+static struct rpcprof_clock_map map;
+
+static int add(void *arg, const struct rpcprof_view *view)
+{
+	rpcprof_aggregate_add(arg, view, &map);
+	return 0;
+}
+
+static void fill(void)
+{
+	struct rpcprof_aggregate_options options = {.bytes = 8 << 20};
+	uint32_t method = rpcprof_tag_intern(RPCPROF_TAG_METHOD, "/bench.Bench/Call", (size_t)-1);
+
+	if (aggregate == NULL)
+		aggregate = rpcprof_aggregate_open(&options, 64);
+	(void)rpcprof_clock_map_get(&map);
+	(void)rpcprof_enable(true);
+	for (int i = 0; i < 4096; i++) {
+		struct rpcprof_stat stat = rpcprof_stat_begin(RPCPROF_TAG_SERVER);
+		rpcprof_stat_set_method(stat, method);
+		for (int k = 0; k < 8; k++)
+			rpcprof_timer_end(rpcprof_timer_begin(stat, bench_tags[k]));
+		rpcprof_stat_end(stat);
+	}
+}
+
+static uint64_t aggregate_stat(uint64_t count, uint32_t thread)
+{
+	(void)count;
+	(void)thread;
+	return (uint64_t)rpcprof_collect(add, aggregate);
+}
+
+static uint64_t mix(uint64_t x)
+{
+	x ^= x >> 33;
+	x *= UINT64_C(0xff51afd7ed558ccd);
+	return x ^ x >> 33;
+}
+
+static struct rpcprof_pprof *open_profile(uint64_t *locations)
+{
+	static const struct rpcprof_pprof_type types[] = {
+		{"calls", "count"}, {"stages", "count"}, {"wall", "nanoseconds"}};
+	struct rpcprof_pprof_info info = {.types = types, .type_count = 3,
+	                                  .period_type = {"wall", "nanoseconds"}, .period = 1,
+	                                  .time_ns = 1, .duration_ns = 1, .mapping_file = "bench"};
+	struct rpcprof_pprof *pprof = rpcprof_pprof_open(&info);
+	char name[64];
+
+	if (pprof == NULL)
+		exit(2);
+	for (int i = 0; i < LOCATIONS; i++) {
+		(void)snprintf(name, sizeof(name), "/bench.Service%d/Method", i);
+		locations[i] = (uint64_t)rpcprof_pprof_location(pprof, name, name);
+	}
+	return pprof;
+}
+
+/* A profile of 100 000 samples, four to eight deep, two string labels each, to gzipped bytes. */
+static uint64_t pprof_sample(uint64_t count, uint32_t thread)
+{
+	uint64_t locations[LOCATIONS], stack[8];
+	struct rpcprof_pprof *pprof = open_profile(locations);
+	struct rpcprof_pprof_label labels[2] = {
+		{.key = rpcprof_pprof_string(pprof, "side"),
+		 .str = rpcprof_pprof_string(pprof, "server")},
+		{.key = rpcprof_pprof_string(pprof, "tenant")}};
+	int64_t tenants[2] = {rpcprof_pprof_string(pprof, "a"), rpcprof_pprof_string(pprof, "b")};
+	size_t length;
+	uint8_t *bytes;
+
+	(void)count;
+	(void)thread;
+	for (uint64_t i = 0; i < SAMPLES; i++) {
+		int64_t values[3] = {0, (int64_t)(i % 7), (int64_t)(mix(i) % 1000000)};
+		size_t depth = 4 + mix(i) % 5;
+		for (size_t k = 0; k < depth; k++)
+			stack[k] = locations[mix(i * 8 + k) % LOCATIONS];
+		labels[1].str = tenants[i % 2];
+		if (rpcprof_pprof_add(pprof, stack, depth, values, labels, 2) != 0)
+			exit(2);
+	}
+	if (rpcprof_pprof_encode(pprof, &bytes, &length) != 0)
+		exit(2);
+	free(bytes);
+	rpcprof_pprof_close(pprof);
+	return SAMPLES;
+}
+
+static void nothing(void)
+{
+}
+
+const struct bench_case bench_export[] = {
+	{.name = "aggregate_stat", .run = aggregate_stat, .max_threads = 1, .before = fill},
+	{.name = "pprof_sample", .run = pprof_sample, .max_threads = 1, .before = nothing},
+	{.name = NULL},
+};
