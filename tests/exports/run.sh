@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # run.sh SOURCE_DIR GCC FILE...: the shared and static libraries export what cmake/rpcprof.map
-# lists. GCC may be empty: then the headers' prototypes are not compared.
+# lists. GCC may be "none": then the headers' prototypes are not compared.
 export LC_ALL=C
 source=$1 gcc=$2
 shift 2
@@ -30,7 +30,7 @@ done
 same "the shared libraries" "$dir/shared"
 same "the static libraries" "$dir/static"
 
-if [ -n "$gcc" ]; then
+if [ "$gcc" != none ]; then
 	for header in "$source"/include/rpcprof/*.h; do
 		"$gcc" -std=gnu11 -I"$source/include" -fsyntax-only -aux-info "$dir/aux" -x c "$header" ||
 			status=1
