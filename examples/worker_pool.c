@@ -36,10 +36,10 @@ struct job {
 	grpc_call *call;
 	grpc_call_details details;
 	grpc_metadata_array metadata;
-	grpc_byte_buffer *request;
+	grpc_byte_buffer *payload;
 	int cancelled;
 	unsigned holds; /* steps under way, and the worker */
-	struct step main, close;
+	struct step request, receive, reply, close;
 };
 
 static grpc_server *server;
@@ -63,20 +63,18 @@ static void drop(struct job *job)
 		rpcprof_grpc_end(&job->profile);
 		grpc_call_unref(job->call);
 	}
-	grpc_byte_buffer_destroy(job->request);
+	grpc_byte_buffer_destroy(job->payload);
 	grpc_call_details_destroy(&job->details);
 	grpc_metadata_array_destroy(&job->metadata);
 	free(job);
 	__atomic_sub_fetch(&jobs, 1, __ATOMIC_RELEASE);
 }
 
-static void start(struct step *step, void (*done)(struct step *step, bool success),
-                  const grpc_op *ops, size_t nops)
+static void start(struct step *step, const grpc_op *ops, size_t nops)
 {
 	struct job *job = step->job;
 	struct rpcprof_timer timer;
 
-	step->done = done;
 	__atomic_add_fetch(&job->holds, 1, __ATOMIC_RELAXED);
 	timer = rpcprof_grpc_batch_begin(&job->profile, &step->batch, ops, nops);
 	if (grpc_call_start_batch(job->call, ops, nops, step, NULL) != GRPC_CALL_OK)
@@ -134,7 +132,7 @@ static void reply(struct job *job, grpc_byte_buffer *message, grpc_status_code s
 	}
 	ops[n].op = GRPC_OP_SEND_STATUS_FROM_SERVER;
 	ops[n++].data.send_status_from_server.status = status;
-	start(&job->main, step_over, ops, n);
+	start(&job->reply, ops, n);
 	grpc_byte_buffer_destroy(message);
 }
 
@@ -146,7 +144,7 @@ static void work(struct job *job)
 	grpc_byte_buffer *message;
 
 	RPCPROF_LAP(stat, "/decode");
-	request = greeter_unpack(&greeter__hello_request__descriptor, job->request);
+	request = greeter_unpack(&greeter__hello_request__descriptor, job->payload);
 	RPCPROF_LAP(stat, "/handler");
 	usleep(2000); /* what a real one would spend on its database */
 	hello.message = (char *)"Hello from the pool";
@@ -190,13 +188,20 @@ static void requested(struct step *step, bool success)
 		memset(&op, 0, sizeof(op));
 		op.op = GRPC_OP_RECV_CLOSE_ON_SERVER;
 		op.data.recv_close_on_server.cancelled = &job->cancelled;
-		start(&job->close, step_over, &op, 1);
+		start(&job->close, &op, 1);
 		memset(&op, 0, sizeof(op));
 		op.op = GRPC_OP_RECV_MESSAGE;
-		op.data.recv_message.recv_message = &job->request;
-		start(&job->main, received, &op, 1);
+		op.data.recv_message.recv_message = &job->payload;
+		start(&job->receive, &op, 1);
 	}
 	drop(job);
+}
+
+static void step_init(struct step *step, struct job *job,
+                      void (*done)(struct step *step, bool success))
+{
+	step->job = job;
+	step->done = done;
 }
 
 static void request_job(void)
@@ -207,13 +212,14 @@ static void request_job(void)
 		abort();
 	__atomic_add_fetch(&jobs, 1, __ATOMIC_RELAXED);
 	job->holds = 1;
-	job->main.job = job;
-	job->main.done = requested;
-	job->close.job = job;
+	step_init(&job->request, job, requested);
+	step_init(&job->receive, job, received);
+	step_init(&job->reply, job, step_over);
+	step_init(&job->close, job, step_over);
 	grpc_call_details_init(&job->details);
 	grpc_metadata_array_init(&job->metadata);
 	if (grpc_server_request_call(server, &job->call, &job->details, &job->metadata, queue,
-	                             queue, &job->main) != GRPC_CALL_OK)
+	                             queue, &job->request) != GRPC_CALL_OK)
 		abort();
 }
 

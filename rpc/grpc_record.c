@@ -110,8 +110,8 @@ static void slot_give(struct grpc_record *r, struct grpc_slot *slot)
 
 bool rpcprof_grpc_slot_arm(struct grpc_slot *slot, uint32_t queue_kind, void **core_tag)
 {
-	/* A1 release, pairs with A2: all of the slot and its record, for whoever gets the event.
-	 * Core orders the two anyway, but does not promise to. */
+	/* A1 release, pairs with A2: all of the slot and its record, for whoever gets the event;
+	 * see B1 in grpc_stages.c. */
 	rpcprof_store_release(&slot->armed, 1u);
 	if (queue_kind != GRPC_QUEUE_PLUCK) {
 		*core_tag = slot;

@@ -3,8 +3,7 @@
  * From core's operations to stages.
  *
  * Threads: the batches of one call may begin and end on several threads at once. A batch is one
- * thread's at a time (its begin happens before its end through core's completion queue), so its
- * fields are plain. The words of the call that batches share (received, status, state) are relaxed
+ * thread's at a time (B1 and B2 hand it on), so its fields are plain. The words of the call that batches share (received, status, state) are relaxed
  * atomics: each batch that stores them ends before rpcprof_grpc_end(), whose caller has that
  * order from wherever it learned that all others are done; a reader in between can take a stale
  * value for a fresh one without harm, see each.
@@ -172,18 +171,21 @@ struct rpcprof_timer rpcprof_grpc_batch_begin_on(struct rpcprof_grpc_call *c,
                                                  struct rpcprof_grpc_batch *batch,
                                                  const grpc_op *ops, size_t nops)
 {
+	uint64_t now = rpcprof_clock_now();
+
 	batch_describe(batch, ops, nops);
-	batch->begin = rpcprof_clock_now();
 	if (begins_now(c, batch)) {
-		batch->timer = rpcprof_timer_begin_at(c->call.stat, stage_tag(batch->stage),
-		                                      batch->begin);
+		batch->timer = rpcprof_timer_begin_at(c->call.stat, stage_tag(batch->stage), now);
 		batch->open = true;
 	}
+	/* B1 release, pairs with B2: all of the batch, for whoever gets its event. Core orders the
+	 * two anyway, but does not promise to, and checkers do not see it. */
+	rpcprof_store_release(&batch->begin, now);
 	if (batch->ops & BIT(GRPC_OP_RECV_INITIAL_METADATA))
 		rpcprof_or_relaxed(&c->state, (uint32_t)HEADER_PENDING);
 	if (!(batch->ops & SENDS))
 		return rpcprof_timer_none_();
-	return rpcprof_timer_begin_at(c->call.stat, stage_tag(SEND_START), batch->begin);
+	return rpcprof_timer_begin_at(c->call.stat, stage_tag(SEND_START), now);
 }
 
 /*
@@ -236,6 +238,7 @@ static void note_status(struct rpcprof_grpc_call *c, const struct rpcprof_grpc_b
 void rpcprof_grpc_batch_end_on(struct rpcprof_grpc_call *c, struct rpcprof_grpc_batch *batch,
                                bool success)
 {
+	uint64_t begin = rpcprof_load_acquire(&batch->begin); /* B2 acquire, pairs with B1 */
 	uint64_t now = rpcprof_clock_now();
 
 	if (batch->open) {
@@ -246,7 +249,7 @@ void rpcprof_grpc_batch_end_on(struct rpcprof_grpc_call *c, struct rpcprof_grpc_
 		uint64_t received = rpcprof_load_relaxed(&c->received);
 
 		stage_add(c->call.stat, batch->stage,
-		          received > batch->begin ? received : batch->begin, now);
+		          received > begin ? received : begin, now);
 	}
 	if (batch->ops & BIT(GRPC_OP_RECV_INITIAL_METADATA))
 		__atomic_fetch_and(&c->state, ~(uint32_t)HEADER_PENDING, __ATOMIC_RELAXED);
