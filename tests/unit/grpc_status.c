@@ -124,6 +124,24 @@ BOTH_WAYS(an_answer_that_comes_after_the_clients_cancel_stays_cancelled)
 	expect_status(RPCPROF_TAG_SERVER, GRPC_STATUS_CANCELLED);
 }
 
+/* Core took the status, and then the client's cancel before the status was on its way. */
+Test(grpc_status_embedded, a_status_that_was_taken_but_overtaken_by_a_cancel_is_cancelled)
+{
+	struct rpcprof_grpc_batch batch;
+	grpc_op op;
+
+	open_loop(EMBEDDED);
+	loop_meet(&loop, &client, &server, METHOD, 10000);
+	memset(&op, 0, sizeof(op));
+	op.op = GRPC_OP_SEND_STATUS_FROM_SERVER;
+	op.data.send_status_from_server.status = GRPC_STATUS_OK;
+	rpcprof_timer_end(rpcprof_grpc_batch_begin(&server.prof, &batch, &op, 1));
+	rpcprof_grpc_batch_end(&server.prof, &batch, true);
+	grpc_call_cancel(client.call, NULL);
+	both_done();
+	expect_status(RPCPROF_TAG_SERVER, GRPC_STATUS_CANCELLED);
+}
+
 BOTH_WAYS(unary_that_the_server_cancels_has_what_core_told_the_client)
 {
 	loop_meet(&loop, &client, &server, METHOD, 10000);
