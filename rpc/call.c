@@ -87,8 +87,8 @@ static void prove_method(struct rpcprof_call *call)
 	if (call->name_bytes == 0 || call->has_status != ANSWERED ||
 	    call->status == RPCPROF_CALL_UNIMPLEMENTED)
 		return;
-	rpcprof_stat_set_method(call->stat,
-	                        rpcprof_tag_intern(RPCPROF_TAG_METHOD, call->name, call->name_bytes));
+	rpcprof_stat_set_method(call->stat, rpcprof_tag_intern(RPCPROF_TAG_METHOD, call->name,
+	                                                       call->name_bytes));
 }
 
 void rpcprof_call_end(struct rpcprof_call *call)

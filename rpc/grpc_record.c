@@ -96,7 +96,7 @@ struct grpc_slot *rpcprof_grpc_slot_take(struct grpc_record *r, grpc_completion_
 			return NULL;
 		/* S1 acquire, pairs with S2: the slot's last batch is done with it. */
 	} while (!rpcprof_cas_acquire(&r->slots_used, &used, used | 1u << i));
-	/* relaxed, both: published by slot_arm; a pluck that was given a stale word may be looking */
+	/* relaxed, both: published by slot_arm; a pluck that got a stale word may be looking */
 	rpcprof_store_relaxed(&r->slots[i].user_tag, user_tag);
 	rpcprof_store_relaxed(&r->slots[i].cq, cq);
 	return &r->slots[i];

@@ -3,10 +3,10 @@
  * From core's operations to stages.
  *
  * Threads: the batches of one call may begin and end on several threads at once. A batch is one
- * thread's at a time (B1 and B2 hand it on), so its fields are plain. The words of the call that batches share (received, status, state) are relaxed
- * atomics: each batch that stores them ends before rpcprof_grpc_end(), whose caller has that
- * order from wherever it learned that all others are done; a reader in between can take a stale
- * value for a fresh one without harm, see each.
+ * thread's at a time (B1 and B2 hand it on), so its fields are plain. The words of the call that
+ * batches share (received, status, state) are relaxed atomics: each batch that stores them ends
+ * before rpcprof_grpc_end(), whose caller has that order from wherever it learned that all others
+ * are done; a reader in between can take a stale value for a fresh one without harm, see each.
  */
 #include "rpcprof/grpc_call.h"
 
