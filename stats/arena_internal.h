@@ -151,20 +151,28 @@ void rpcprof_cell_give_slow(uint32_t unit);
 void rpcprof_stash_flush(void);
 uint64_t rpcprof_history_oldest(void);
 
-/* A cell to record into; 0 = none to be had. */
-static inline uint32_t rpcprof_cell_take(void)
+/* A cell from the thread's stash; 0 = there is none, or a signal handler must keep out. */
+static inline uint32_t rpcprof_stash_take(void)
 {
 	struct rpcprof_thread_state *self = &rpcprof_self;
 	uint32_t unit;
 
 	if (__builtin_expect(self->busy || self->stashed == 0, 0))
-		return rpcprof_cell_take_slow();
+		return 0;
 	self->busy = 1;
 	rpcprof_fence_signal();
 	unit = self->stash[--self->stashed];
 	rpcprof_fence_signal();
 	self->busy = 0;
 	return unit;
+}
+
+/* A cell to record into; 0 = none to be had. */
+static inline uint32_t rpcprof_cell_take(void)
+{
+	uint32_t unit = rpcprof_stash_take();
+
+	return unit != 0 ? unit : rpcprof_cell_take_slow();
 }
 
 /* A cell comes back, DONE or FREE, out of every ring. */

@@ -31,15 +31,14 @@ static inline void prefetch_timers(struct rpcprof_cell *cell)
 	__builtin_prefetch(bytes + 3 * RPCPROF_CACHE_LINE, 1);
 }
 
-static void cell_begin(struct rpcprof_cell *cell, struct rpcprof_stat stat, uint32_t tag,
-                       uint64_t ticks)
+static inline void cell_begin(struct rpcprof_cell *cell, uint64_t bits, uint32_t tag, uint64_t ticks)
 {
-	uint32_t generation = rpcprof_generation(stat);
+	uint64_t generation = bits >> 32 << 32;
 	uint32_t grant = rpcprof_arena.grant;
 
-	/* relaxed, all of them: seq below publishes them. */
-	rpcprof_store_relaxed(&cell->refs, rpcprof_word(generation, 1));
-	rpcprof_store_relaxed(&cell->slots, rpcprof_word(generation, grant));
+	/* relaxed, all of them: seq publishes them. */
+	rpcprof_store_relaxed(&cell->refs, generation | 1);
+	rpcprof_store_relaxed(&cell->slots, generation | grant);
 	rpcprof_store_relaxed(&cell->begin, ticks);
 	rpcprof_store_relaxed(&cell->own_next, 0);
 	rpcprof_store_relaxed(&cell->own_limit, grant);
@@ -47,27 +46,16 @@ static void cell_begin(struct rpcprof_cell *cell, struct rpcprof_stat stat, uint
 	rpcprof_store_relaxed(&cell->tag, tag);
 	/* A thread not yet registered (a signal handler found it registering) has no short way. */
 	rpcprof_store_relaxed(&cell->key, grant != 0 && rpcprof_thread.id != 0
-	                                          ? stat.bits ^ rpcprof_thread.id : 0);
+	                                          ? bits ^ rpcprof_thread.id : 0);
 }
 
-struct rpcprof_stat rpcprof_stat_begin_on(uint32_t tag, uint64_t ticks)
+/* A Stat in a cell that is the caller's. */
+static inline struct rpcprof_stat begin_in(uint32_t unit, uint32_t tag, uint64_t ticks)
 {
-	struct rpcprof_stat stat = {0};
-	struct rpcprof_cell *cell;
-	uint32_t unit, generation;
+	struct rpcprof_cell *cell = rpcprof_cell_of(unit);
+	struct rpcprof_stat stat;
+	uint32_t generation;
 
-	/* E2 acquire, pairs with E1: all that init stored, else the arena may seem not to be there.
-	 * Switched off meanwhile: as if it had been off before. */
-	if (__builtin_expect(rpcprof_load_acquire(&rpcprof_control_page.head.enabled) == 0, 0))
-		return stat;
-	if (__builtin_expect(rpcprof_thread.id == 0, 0))
-		rpcprof_thread_register();
-	unit = rpcprof_cell_take();
-	if (__builtin_expect(unit == 0, 0)) {
-		rpcprof_count(dropped_no_cell);
-		return stat;
-	}
-	cell = rpcprof_cell_of(unit);
 	prefetch_timers(cell);
 	generation = next_generation(cell);
 	stat.bits = rpcprof_word(generation, unit);
@@ -75,11 +63,43 @@ struct rpcprof_stat rpcprof_stat_begin_on(uint32_t tag, uint64_t ticks)
 	/* S1 release fence, pairs with V2: the old record's end before the new one's words, else a
 	 * snapshot accepts a mixture. */
 	rpcprof_fence_release();
-	cell_begin(cell, stat, tag, ticks != 0 ? ticks : rpcprof_clock_now());
+	cell_begin(cell, stat.bits, tag, ticks);
 	/* S2 release, pairs with A1 and V1: a live cell is complete, else a reader in flight takes
 	 * words of the last generation for this one's. */
 	rpcprof_store_release(&cell->seq, rpcprof_seq(generation, RPCPROF_LIVE));
 	return stat;
+}
+
+/* The first record of a thread, a stash to refill, a clock that takes a call. */
+static struct rpcprof_stat __attribute__((noinline, cold)) begin_slow(uint32_t tag, uint64_t ticks)
+{
+	struct rpcprof_stat stat = {0};
+	uint32_t unit;
+
+	if (rpcprof_thread.id == 0)
+		rpcprof_thread_register();
+	unit = rpcprof_cell_take();
+	if (unit != 0)
+		return begin_in(unit, tag, ticks != 0 ? ticks : rpcprof_clock_now());
+	rpcprof_count(dropped_no_cell);
+	return stat;
+}
+
+struct rpcprof_stat rpcprof_stat_begin_on(uint32_t tag, uint64_t ticks)
+{
+	struct rpcprof_stat stat = {0};
+	uint32_t unit;
+
+	/* E2 acquire, pairs with E1: all that init stored, else the arena may seem not to be there.
+	 * Switched off meanwhile: as if it had been off before. */
+	if (__builtin_expect(rpcprof_load_acquire(&rpcprof_control_page.head.enabled) == 0, 0))
+		return stat;
+	if (ticks == 0 && __builtin_expect(rpcprof_arena.grant == 0, 0))
+		return begin_slow(tag, ticks);
+	unit = rpcprof_stash_take();
+	if (__builtin_expect(unit == 0, 0))
+		return begin_slow(tag, ticks);
+	return begin_in(unit, tag, ticks != 0 ? ticks : rpcprof_clock_raw());
 }
 
 /* Gives one reference back; true for the last one. *discarded says what the Stat has come to. */
@@ -108,7 +128,8 @@ static void publish(struct rpcprof_cell *cell, struct rpcprof_stat stat, uint64_
 {
 	uint64_t displaced;
 
-	rpcprof_lap_close(cell, ticks);
+	if (rpcprof_load_relaxed(&cell->open_lap) != 0)
+		rpcprof_lap_close(cell, ticks);
 	rpcprof_store_relaxed(&cell->end, ticks);
 	if (__builtin_expect((uint32_t)rpcprof_load_relaxed(&cell->slots) >=
 	                     rpcprof_arena.capacity, 0))
@@ -139,7 +160,7 @@ static void finish(struct rpcprof_stat stat, uint64_t ticks, uint32_t discard)
 	/* Closes the short way; the owner's id stays, for the timers that are its. */
 	rpcprof_store_relaxed(&cell->key, rpcprof_load_relaxed(&cell->key) | KEY_CLOSED);
 	if (!discarded) {
-		publish(cell, stat, ticks != 0 ? ticks : rpcprof_clock_now());
+		publish(cell, stat, ticks);
 		return;
 	}
 	rpcprof_count(discarded);
@@ -149,7 +170,8 @@ static void finish(struct rpcprof_stat stat, uint64_t ticks, uint32_t discard)
 
 void rpcprof_stat_end_on(struct rpcprof_stat stat, uint64_t ticks)
 {
-	finish(stat, ticks, 0);
+	/* Before the locked instructions, each of which would wait for the read to retire. */
+	finish(stat, ticks != 0 ? ticks : rpcprof_clock_now(), 0);
 }
 
 void rpcprof_stat_discard(struct rpcprof_stat stat)

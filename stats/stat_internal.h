@@ -5,7 +5,7 @@
 #include "rpcprof/timer.h"
 #include "stats/arena_internal.h"
 
-/* timer.c: ends the open lap, if any, of a Stat whose last reference is going. */
+/* timer.c: ends the open lap. There is one. */
 void rpcprof_lap_close(struct rpcprof_cell *cell, uint64_t ticks);
 
 /* fold.c: timers of a full cell. */

@@ -66,7 +66,7 @@ static void slot_fill(struct rpcprof_cell *cell, uint32_t i, struct rpcprof_stat
 	rpcprof_store_relaxed(&slot->end, timer->end);
 	rpcprof_store_relaxed(&slot->thread, (uint64_t)timer->thread);
 	/* T1 release, as in rpcprof_slot_fill_(). */
-	rpcprof_store_release(&slot->stamp, rpcprof_word(rpcprof_generation(stat), timer->tag));
+	rpcprof_store_release(&slot->stamp, stat.bits + timer->tag);
 }
 
 struct rpcprof_timer rpcprof_timer_begin_slow(struct rpcprof_stat stat, uint32_t tag,
@@ -102,11 +102,11 @@ static uint64_t elapsed(uint64_t begin, uint64_t end)
 	return 0;
 }
 
-void rpcprof_timer_end_slow(struct rpcprof_timer timer, uint64_t ticks)
+void rpcprof_timer_end_slow(uint64_t begin, uint64_t bits, uint64_t ticks)
 {
-	struct rpcprof_stat stat = {timer.bits & rpcprof_arena.cell_mask & ~RPCPROF_FOLDED};
+	struct rpcprof_stat stat = {bits & rpcprof_arena.cell_mask & ~RPCPROF_FOLDED};
 	struct rpcprof_cell *cell = rpcprof_cell_of(rpcprof_unit(stat));
-	uint32_t slot = (uint32_t)(timer.bits - stat.bits - HEADER_UNITS);
+	uint32_t slot = (uint32_t)(bits - stat.bits - HEADER_UNITS);
 	uint64_t open = 0;
 
 	if (ticks == 0)
@@ -114,12 +114,12 @@ void rpcprof_timer_end_slow(struct rpcprof_timer timer, uint64_t ticks)
 	if (!rpcprof_cell_is_live(cell, rpcprof_generation(stat)))
 		rpcprof_count(late);
 	else if (rpcprof_slot_is_fold(slot))
-		rpcprof_fold_add(cell, slot, elapsed(timer.begin, ticks));
+		rpcprof_fold_add(cell, slot, elapsed(begin, ticks));
 	/* relaxed: the Stat's publication carries it; the CAS makes one of two ends win. */
 	else if (!rpcprof_cas_relaxed(&rpcprof_cell_timers(cell)[slot].end, &open, ticks))
 		rpcprof_count(double_ends);
 	else
-		(void)elapsed(timer.begin, ticks);
+		(void)elapsed(begin, ticks);
 }
 
 void rpcprof_lap_close(struct rpcprof_cell *cell, uint64_t ticks)
@@ -127,8 +127,6 @@ void rpcprof_lap_close(struct rpcprof_cell *cell, uint64_t ticks)
 	uint32_t open = rpcprof_load_relaxed(&cell->open_lap);
 	struct rpcprof_timer_slot *slot = &rpcprof_cell_timers(cell)[open - 1];
 
-	if (open == 0)
-		return;
 	rpcprof_store_relaxed(&cell->open_lap, 0);
 	if (rpcprof_slot_is_fold(open - 1))
 		rpcprof_fold_add(cell, open - 1, elapsed(rpcprof_load_relaxed(&cell->end), ticks));
@@ -149,7 +147,8 @@ void rpcprof_lap_slow(struct rpcprof_stat stat, uint32_t tag, uint64_t ticks)
 	slot = tag != RPCPROF_TAG_NONE ? slot_find(cell, stat, tag) : NO_SLOT;
 	if (ticks == 0)
 		ticks = rpcprof_clock_now();
-	rpcprof_lap_close(cell, ticks);
+	if (rpcprof_load_relaxed(&cell->open_lap) != 0)
+		rpcprof_lap_close(cell, ticks);
 	if (slot == NO_SLOT)
 		return;
 	rpcprof_store_relaxed(&cell->open_lap, slot + 1);

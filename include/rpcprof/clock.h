@@ -30,19 +30,19 @@ enum rpcprof_clock_kind {
 /**
  * Reads the raw counter without asking whether it may be trusted. Use rpcprof_clock_now().
  *
- * Never 0, which means "open" in a timer: on x86 the lowest bit is lost to that (a third of a
- * nanosecond, and most processors count in larger steps).
+ * 0 means "open" in a timer: one that ends at the single tick where the counter passes 0, once in
+ * a hundred years, shows as open.
  */
 static inline uint64_t rpcprof_clock_raw(void)
 {
 #if defined(__x86_64__)
 	uint32_t low, high;
 	__asm__ __volatile__("rdtsc" : "=a"(low), "=d"(high));
-	return ((uint64_t)high << 32 | low) | 1;
+	return (uint64_t)high << 32 | low;
 #elif defined(__aarch64__)
 	uint64_t ticks;
 	__asm__ __volatile__("mrs %0, cntvct_el0" : "=r"(ticks));
-	return ticks + (ticks == 0);
+	return ticks;
 #else
 	return 1; /* rpcprof_clock_kind() never says RAW here */
 #endif
@@ -52,7 +52,7 @@ static inline uint64_t rpcprof_clock_raw(void)
 uint64_t rpcprof_clock_now_slow(void);
 
 /**
- * Now, in ticks. Never 0.
+ * Now, in ticks.
  *
  * Threads:  any, also in a signal handler
  * Progress: wait-free; allocates: never

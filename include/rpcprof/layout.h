@@ -25,7 +25,8 @@ extern "C" {
 
 /* One stage of a call. 32 bytes. */
 struct rpcprof_timer_slot {
-	uint64_t stamp;  /* generation << 32 | RPCPROF_BY_OWNER | tag; stored last (release) */
+	uint64_t stamp;  /* the Stat's handle + (RPCPROF_BY_OWNER | tag), no carry; stored last
+	                  * (release); in an accumulator: generation << 32 | tag */
 	uint64_t begin;  /* ticks; in an accumulator: total ticks */
 	uint64_t end;    /* ticks, 0 = open; in an accumulator: the longest, ticks */
 	uint64_t thread; /* kernel thread id, unless RPCPROF_BY_OWNER; in an accumulator: how many

@@ -36,7 +36,8 @@ struct rpcprof_timer {
 
 struct rpcprof_timer rpcprof_timer_begin_slow(struct rpcprof_stat stat, uint32_t tag,
                                               uint64_t ticks);
-void rpcprof_timer_end_slow(struct rpcprof_timer timer, uint64_t ticks);
+/* The words of a timer one by one, as above: begin and bits. */
+void rpcprof_timer_end_slow(uint64_t begin, uint64_t bits, uint64_t ticks);
 void rpcprof_lap_slow(struct rpcprof_stat stat, uint32_t tag, uint64_t ticks);
 
 static inline struct rpcprof_timer rpcprof_timer_none_(void)
@@ -85,8 +86,7 @@ static inline void rpcprof_slot_fill_(struct rpcprof_timer_slot *slot, uint64_t 
 	__atomic_store_n(&slot->begin, ticks, __ATOMIC_RELAXED);
 	__atomic_store_n(&slot->end, (uint64_t)0, __ATOMIC_RELAXED);
 	/* T1 release, pairs with V4 (readers of Stats in flight): a stamped timer is complete. */
-	__atomic_store_n(&slot->stamp, bits >> 32 << 32 | RPCPROF_BY_OWNER | tag,
-	                 __ATOMIC_RELEASE);
+	__atomic_store_n(&slot->stamp, bits + (RPCPROF_BY_OWNER | tag), __ATOMIC_RELEASE);
 }
 
 /* ticks 0 = now. The two words of the result are kept apart until the end: gcc packs a struct that
@@ -94,8 +94,8 @@ static inline void rpcprof_slot_fill_(struct rpcprof_timer_slot *slot, uint64_t 
 static inline struct rpcprof_timer rpcprof_timer_begin_(struct rpcprof_stat stat, uint32_t tag,
                                                         uint64_t ticks)
 {
+	struct rpcprof_timer timer, slow;
 	uint64_t begin = 0, bits = 0;
-	struct rpcprof_timer timer;
 	struct rpcprof_cell *cell;
 	uint32_t slot;
 
@@ -107,9 +107,9 @@ static inline struct rpcprof_timer rpcprof_timer_begin_(struct rpcprof_stat stat
 			rpcprof_slot_fill_(&rpcprof_cell_timers(cell)[slot], stat.bits, tag,
 			                   begin);
 		} else {
-			timer = rpcprof_timer_begin_slow(stat, tag, ticks);
-			begin = timer.begin;
-			bits = timer.bits;
+			slow = rpcprof_timer_begin_slow(stat, tag, ticks);
+			begin = slow.begin;
+			bits = slow.bits;
 		}
 	}
 	timer.begin = begin;
@@ -161,7 +161,7 @@ static inline uint64_t rpcprof_timer_end(struct rpcprof_timer timer)
 	slot = (struct rpcprof_timer_slot *)rpcprof_unit_at_(timer.bits);
 	if (!rpcprof_cell_is_mine_(cell, bits) ||
 	    __builtin_expect(__atomic_load_n(&slot->end, __ATOMIC_RELAXED) != 0, 0)) {
-		rpcprof_timer_end_slow(timer, 0);
+		rpcprof_timer_end_slow(timer.begin, timer.bits, 0);
 		return 0;
 	}
 	ticks = rpcprof_clock_raw();
@@ -175,7 +175,7 @@ static inline uint64_t rpcprof_timer_end(struct rpcprof_timer timer)
 static inline void rpcprof_timer_end_at(struct rpcprof_timer timer, uint64_t ticks)
 {
 	if (timer.bits != 0)
-		rpcprof_timer_end_slow(timer, ticks);
+		rpcprof_timer_end_slow(timer.begin, timer.bits, ticks);
 }
 
 /* ticks 0 = now */

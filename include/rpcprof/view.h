@@ -108,10 +108,11 @@ static inline bool rpcprof_view_timer(const struct rpcprof_view *view, uint32_t 
 	const struct rpcprof_timer_slot *slot = &rpcprof_cell_timers(view->cell)[i];
 	if ((uint32_t)(slot->stamp >> 32) != view->generation)
 		return false;
-	out->tag = (uint32_t)slot->stamp & ~RPCPROF_BY_OWNER;
-	out->thread = (slot->stamp & RPCPROF_BY_OWNER) != 0
+	out->tag = (uint32_t)(slot->stamp - view->id);
+	out->thread = (out->tag & RPCPROF_BY_OWNER) != 0
 	                      ? (uint32_t)(view->cell->key ^ view->id)
 	                      : (uint32_t)slot->thread;
+	out->tag &= ~RPCPROF_BY_OWNER;
 	out->begin = slot->begin;
 	out->end = slot->end;
 	return true;

@@ -31,6 +31,11 @@ static struct {
 static uint32_t stop;
 static uint64_t begun;
 
+static void end(struct rpcprof_timer timer)
+{
+	lib.timer_end(timer.begin, timer.bits, 0);
+}
+
 static void *record(void *arg)
 {
 	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
@@ -39,7 +44,7 @@ static void *record(void *arg)
 			continue;
 		__atomic_fetch_add(&begun, 1, __ATOMIC_RELAXED);
 		for (int i = 0; i < 10; i++)
-			lib.timer_end(lib.timer_begin(stat, 5, 0), 0);
+			end(lib.timer_begin(stat, 5, 0));
 		lib.stat_end_on(stat, 0);
 	}
 	return arg;
