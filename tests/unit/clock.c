@@ -3,9 +3,13 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <time.h>
+#if defined(__x86_64__)
+#include <ucontext.h>
+#endif
 
 #include "timers/clock_internal.h"
 
@@ -801,6 +805,100 @@ Test(anchors, go_on_in_a_child_forked_in_the_middle_of_a_store)
 	cr_assert_eq(rpcprof_clock_utc_ns(&map, fake.ticks, NULL), fake.utc_ns);
 }
 
+Test(anchors, are_stored_across_the_end_of_the_lock_word)
+{
+	fake_init();
+	state.seq = UINT32_MAX - 3;
+	live(4);
+	cr_assert_eq(state.seq, 4);
+	cr_assert_eq(rpcprof_clock_map_get(&map), 0);
+	cr_assert_eq(map.count, 5);
+}
+
+static int64_t fake_ticks_signed(void)
+{
+	return (int64_t)fake_ticks();
+}
+
+/* Set anew every second: with a step on either side of each, the oldest anchors go and all move. */
+static int64_t unsteady_utc(void)
+{
+	return fake_ticks_signed() / SECOND % 2 * 3600 * SECOND;
+}
+
+/* Counter and clock show one number, so an anchor made of parts of two gives itself away. */
+static const struct rpcprof_clock_source one = {
+	.ticks = fake_ticks,
+	.utc_ns = unsteady_utc,
+	.monotonic_ns = fake_ticks_signed,
+};
+
+/* How many anchors of a map are not whole or not in order. */
+static uint64_t count_bad(const struct rpcprof_clock_map *copy)
+{
+	uint64_t bad = 0;
+
+	for (uint32_t i = 0; i < copy->count; i++) {
+		const struct rpcprof_anchor *a = &copy->anchors[i];
+
+		bad += distance((int64_t)a->ticks, a->monotonic_ns) > a->bracket_ns + 1;
+		bad += i > 0 && a[-1].ticks >= a->ticks;
+	}
+	return bad;
+}
+
+#if defined(__x86_64__)
+#define TRAP_FLAG 0x100
+
+static volatile int steps, interrupt_at;
+static volatile bool armed;
+
+/* After each instruction while the processor's trap flag is set. */
+static void on_step(int number, siginfo_t *info, void *context)
+{
+	greg_t *flags = &((ucontext_t *)context)->uc_mcontext.gregs[REG_EFL];
+
+	(void)number;
+	(void)info;
+	*flags |= TRAP_FLAG;
+	if (steps++ == interrupt_at)
+		live(3);
+	if (steps > interrupt_at)
+		*flags &= ~(greg_t)TRAP_FLAG;
+}
+
+/* What a reader calls last before it copies the anchors. */
+static int64_t monotonic_that_arms(void)
+{
+	if (armed) {
+		armed = false;
+		raise(SIGTRAP);
+	}
+	return fake_ticks_signed();
+}
+
+/* By one who stores anchors after that many instructions. */
+Test(anchors, are_read_whole_wherever_the_reader_is_interrupted)
+{
+	struct sigaction action = { .sa_sigaction = on_step, .sa_flags = SA_SIGINFO };
+	struct rpcprof_clock_source trapping = one;
+	uint64_t bad = 0;
+
+	trapping.monotonic_ns = monotonic_that_arms;
+	rpcprof_clock_set_source(&trapping);
+	cr_assert_eq(rpcprof_clock_init(&state, RPCPROF_CLOCK_CUSTOM), 0);
+	live(100);
+	sigaction(SIGTRAP, &action, NULL);
+	for (interrupt_at = 1; interrupt_at < 1000; interrupt_at += 11) {
+		steps = 0;
+		armed = true;
+		bad += rpcprof_clock_map_get(&map) != 0 || count_bad(&map) != 0;
+		cr_assert_gt(steps, interrupt_at);
+	}
+	cr_assert_eq(bad, 0);
+}
+#endif
+
 struct map_reader {
 	pthread_t thread;
 	uint64_t maps, bad;
@@ -815,32 +913,14 @@ static void *read_maps(void *arg)
 
 	for (uint64_t n = 1; n <= MAPS_READ; n++) {
 		reader->bad += rpcprof_clock_map_get(&mine) != 0;
-		for (uint32_t i = 0; i < mine.count; i++) {
-			const struct rpcprof_anchor *a = &mine.anchors[i];
-			int64_t off = (int64_t)a->ticks - a->monotonic_ns;
-
-			reader->bad += off > (int64_t)a->bracket_ns + 1;
-			reader->bad += -off > (int64_t)a->bracket_ns + 1;
-			reader->bad += i > 0 && a[-1].ticks >= a->ticks;
-		}
+		reader->bad += count_bad(&mine);
 		__atomic_store_n(&reader->maps, n, __ATOMIC_RELAXED);
 	}
 	return NULL;
 }
 
-static int64_t fake_ticks_signed(void)
-{
-	return (int64_t)fake_ticks();
-}
-
-/* All three clocks show one number, so an anchor made of parts of two gives itself away. */
 Test(anchors, are_read_whole_while_others_are_stored)
 {
-	static const struct rpcprof_clock_source one = {
-		.ticks = fake_ticks,
-		.utc_ns = fake_ticks_signed,
-		.monotonic_ns = fake_ticks_signed,
-	};
 	struct map_reader readers[3] = { 0 };
 
 	rpcprof_clock_set_source(&one);

@@ -402,6 +402,14 @@ Test(site, asks_again_when_the_table_is_another)
 	cr_assert_eq(decode_site(), 5);
 }
 
+Test(site, works_when_the_epoch_has_wrapped)
+{
+	rpcprof_control_page.head.tag_epoch = UINT32_MAX;
+	attach(&small);
+	cr_assert_eq(rpcprof_control_page.head.tag_epoch, 1);
+	cr_assert_eq(decode_site(), rpcprof_tag_find("/decode", WHOLE));
+}
+
 Test(site, remembers_that_the_budget_was_full)
 {
 	uint64_t word = 0;
@@ -471,6 +479,34 @@ static uint64_t hash_of(uint64_t seed, const char *name)
 	}
 	rpcprof_siphash_word(&state, bytes);
 	return rpcprof_siphash_end(&state);
+}
+
+/* A bucket on b's path that has b's hash but a's record: what a collision of hashes looks like. */
+static void collide(const char *a, const char *b)
+{
+	struct rpcprof_tag_table parts;
+	uint32_t id, other;
+	uint64_t hash;
+
+	parts.header = rpcprof_tag_table_lay_out(&parts, attach(&small), &small);
+	id = stage(a);
+	hash = hash_of(parts.header->seed, b);
+	parts.buckets[hash & parts.bucket_mask] = hash >> 32 << 32 | parts.entries[id];
+	other = stage(b);
+	cr_assert_neq(other, id);
+	cr_assert_str_eq(rpcprof_tag_name(other, NULL), b);
+}
+
+Test(table, compares_bytes_where_hashes_are_the_same)
+{
+	collide("/stage/number/1", "/stage/number/2");
+	collide("1/stage", "2/stage");
+}
+
+Test(table, compares_lengths_where_hashes_are_the_same)
+{
+	collide("/stage", "/stage/");
+	collide("/stage/1/2/3", "/stage/1");
 }
 
 /* Names that all start in bucket 0, as if the key were known to the enemy. */
