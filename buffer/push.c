@@ -75,10 +75,13 @@ static inline bool ticket_valid(const struct rpcprof_buffer *buffer, uint64_t ti
 /* P1 acq_rel, pairs with the exchange or load that takes or sees the value (P1, D1, W1).
  * Release: what the value stands for, else its next owner sees it half made. Acquire: what the
  * displaced value stands for, which is now this thread's to read and reuse. */
-static inline uint64_t put(const struct rpcprof_buffer *buffer, uint64_t ticket, uint64_t value)
+static inline uint64_t put(const struct rpcprof_buffer *buffer, uint64_t ticket, uint64_t value,
+			   uint64_t *next)
 {
 	uint64_t *slot = &ticket_block(buffer, ticket)->slots[ticket & BUFFER_POS_MASK];
 
+	/* After the last slot the next block's header, or the guard's: a hint may be anything. */
+	*next = rpcprof_load_relaxed(slot + 1);
 	return rpcprof_exchange_acq_rel(slot, value);
 }
 
@@ -114,7 +117,8 @@ static uint64_t open_block(const struct rpcprof_buffer *buffer)
 
 /* The ticket was none: the block is full, or has been closed, or there never was one. */
 static __attribute__((noinline)) uint64_t push_slow(const struct rpcprof_buffer *buffer,
-						    uint64_t *cur, uint64_t value)
+						    uint64_t *cur, uint64_t value,
+						    uint64_t *next)
 {
 	uint64_t ticket = rpcprof_load_relaxed(cur);
 	uint64_t fresh = 0;
@@ -123,7 +127,7 @@ static __attribute__((noinline)) uint64_t push_slow(const struct rpcprof_buffer 
 		if (ticket_valid(buffer, ticket)) { /* another thread has been here */
 			ticket = rpcprof_add_relaxed(cur, 1);
 			if (ticket_valid(buffer, ticket))
-				return put(buffer, ticket, value);
+				return put(buffer, ticket, value, next);
 			ticket = rpcprof_load_relaxed(cur);
 			continue;
 		}
@@ -135,34 +139,42 @@ static __attribute__((noinline)) uint64_t push_slow(const struct rpcprof_buffer 
 		/* Fails only if another thread took a ticket, which each does once before it
 		 * comes here, or installed a block. Lock-free. */
 		if (rpcprof_cas_release(cur, &ticket, fresh + 1))
-			return put(buffer, fresh, value);
+			return put(buffer, fresh, value, next);
 	}
 }
 
 /* Without a shard to itself: fewer shards than CPUs, or no CPU number to be had. Threads that run
  * at once meet here, so the ticket is a locked one. */
 static __attribute__((noinline)) uint64_t push_shared(const struct rpcprof_buffer *buffer,
-						      uint32_t cpu, uint64_t value)
+						      uint32_t cpu, uint64_t value,
+						      uint64_t *next)
 {
 	uint64_t *cur = &buffer_shard(buffer, cpu % buffer->shards)->cur;
 	uint64_t ticket = rpcprof_add_relaxed(cur, 1);
 
 	if (ticket_valid(buffer, ticket))
-		return put(buffer, ticket, value);
-	return push_slow(buffer, cur, value);
+		return put(buffer, ticket, value, next);
+	return push_slow(buffer, cur, value, next);
 }
 
-uint64_t rpcprof_buffer_push(struct rpcprof_buffer *buffer, uint64_t value)
+uint64_t rpcprof_buffer_push_peek(struct rpcprof_buffer *buffer, uint64_t value, uint64_t *next)
 {
 	uint32_t cpu = rpcprof_cpu();
 	uint64_t *cur;
 	uint64_t ticket;
 
 	if (!likely(cpu < buffer->own_cpus))
-		return push_shared(buffer, cpu, value);
+		return push_shared(buffer, cpu, value, next);
 	cur = &buffer_shard(buffer, cpu)->cur;
 	ticket = take_ticket(cur);
 	if (likely(ticket_valid(buffer, ticket)))
-		return put(buffer, ticket, value);
-	return push_slow(buffer, cur, value);
+		return put(buffer, ticket, value, next);
+	return push_slow(buffer, cur, value, next);
+}
+
+uint64_t rpcprof_buffer_push(struct rpcprof_buffer *buffer, uint64_t value)
+{
+	uint64_t next;
+
+	return rpcprof_buffer_push_peek(buffer, value, &next);
 }

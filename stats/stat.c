@@ -20,11 +20,15 @@ static uint32_t next_generation(const struct rpcprof_cell *cell)
 	return generation;
 }
 
-/* The lines of the first eight timers. The header's are written at once. */
-static inline void prefetch_timers(struct rpcprof_cell *cell)
+/* Fetches what a Stat of eight timers writes, one call before the cell is used: else the locked
+ * instructions at the end wait for the misses of all its stores. A hint may point anywhere in the
+ * range of offsets; fetching does no harm there. */
+static inline void prefetch_cell(uint64_t value)
 {
-	char *bytes = (char *)(cell + 1);
+	char *bytes = (char *)rpcprof_cell_of((uint32_t)value);
 
+	__builtin_prefetch(bytes, 1);
+	bytes += sizeof(struct rpcprof_cell);
 	__builtin_prefetch(bytes, 1);
 	__builtin_prefetch(bytes + RPCPROF_CACHE_LINE, 1);
 	__builtin_prefetch(bytes + 2 * RPCPROF_CACHE_LINE, 1);
@@ -56,7 +60,6 @@ static inline struct rpcprof_stat begin_in(uint32_t unit, uint32_t tag, uint64_t
 	struct rpcprof_stat stat;
 	uint32_t generation;
 
-	prefetch_timers(cell);
 	generation = next_generation(cell);
 	stat.bits = rpcprof_word(generation, unit);
 	rpcprof_store_relaxed(&cell->seq, rpcprof_seq(generation, RPCPROF_FREE));
@@ -126,7 +129,7 @@ static bool release(struct rpcprof_cell *cell, uint32_t generation, uint32_t dis
 
 static void publish(struct rpcprof_cell *cell, struct rpcprof_stat stat, uint64_t ticks)
 {
-	uint64_t displaced;
+	uint64_t displaced, next;
 
 	if (rpcprof_load_relaxed(&cell->open_lap) != 0)
 		rpcprof_lap_close(cell, ticks);
@@ -139,7 +142,8 @@ static void publish(struct rpcprof_cell *cell, struct rpcprof_stat stat, uint64_
 	 * value in the ring by another way accepts half a Stat. */
 	rpcprof_store_release(&cell->seq, rpcprof_seq(rpcprof_generation(stat), RPCPROF_DONE));
 	rpcprof_count_mine(pushed, 1);
-	displaced = rpcprof_buffer_push(&rpcprof_map.fresh, stat.bits);
+	displaced = rpcprof_buffer_push_peek(&rpcprof_map.fresh, stat.bits, &next);
+	prefetch_cell(next);
 	if (displaced == 0)
 		return;
 	rpcprof_count_mine(displaced, 1);

@@ -77,6 +77,14 @@ int rpcprof_buffer_init(struct rpcprof_buffer *buffer, void *memory, uint32_t ca
 uint64_t rpcprof_buffer_push(struct rpcprof_buffer *buffer, uint64_t value);
 
 /**
+ * As rpcprof_buffer_push(), but also tells what this CPU's next push will likely displace: for
+ * fetching what that value stands for ahead of time, and for nothing else.
+ *
+ * @param next  out: a hint, which may be 0, gone, or not a value at all
+ */
+uint64_t rpcprof_buffer_push_peek(struct rpcprof_buffer *buffer, uint64_t value, uint64_t *next);
+
+/**
  * Takes every value out, about oldest first; values pushed meanwhile may or may not be among them.
  *
  * @return  how many values fn received, the one it stopped at included
