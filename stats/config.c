@@ -39,6 +39,31 @@ static void defaults(struct rpcprof_config *config)
 		config->label_tags = config->tag_entries / 4;
 }
 
+static void limits_fill(const struct rpcprof_config *config, struct rpcprof_tag_limits *limits)
+{
+	limits->entries = config->tag_entries;
+	limits->bytes = config->tag_bytes;
+	limits->kind_entries[RPCPROF_TAG_METHOD] = config->method_tags;
+	limits->kind_entries[RPCPROF_TAG_LABEL] = config->label_tags;
+	limits->kind_entries[RPCPROF_TAG_STAGE] =
+		config->tag_entries - config->method_tags - config->label_tags;
+}
+
+/* Whether every kind of tag gets room for what must be there. */
+static int tags_fit(const struct rpcprof_config *config)
+{
+	struct rpcprof_tag_limits limits;
+
+	limits_fill(config, &limits);
+	if (rpcprof_tags_bytes(&limits) != 0)
+		return 0;
+	rpcprof_log(RPCPROF_LOG_ERROR, "init: tag_bytes is %u for %u tag_entries, %u of them for "
+	            "methods and %u for labels: no room for each kind; use more tag_bytes",
+	            config->tag_bytes, config->tag_entries, config->method_tags,
+	            config->label_tags);
+	return -EINVAL;
+}
+
 int rpcprof_config_fill(const struct rpcprof_config *config, struct rpcprof_config *filled)
 {
 	struct rpcprof_config all;
@@ -64,6 +89,8 @@ int rpcprof_config_fill(const struct rpcprof_config *config, struct rpcprof_conf
 		            all.cell_bytes);
 		return -EINVAL;
 	}
+	if (tags_fit(&all) != 0)
+		return -EINVAL;
 	*filled = all;
 	return 0;
 }
@@ -89,12 +116,7 @@ void rpcprof_layout_fill(const struct rpcprof_config *config, struct rpcprof_lay
 	uint32_t rings = config->single_ring ? 1 : 2;
 	size_t ring = page_up(rpcprof_buffer_bytes(config->capacity, 0));
 
-	limits->entries = config->tag_entries;
-	limits->bytes = config->tag_bytes;
-	limits->kind_entries[RPCPROF_TAG_METHOD] = config->method_tags;
-	limits->kind_entries[RPCPROF_TAG_LABEL] = config->label_tags;
-	limits->kind_entries[RPCPROF_TAG_STAGE] =
-		config->tag_entries - config->method_tags - config->label_tags;
+	limits_fill(config, limits);
 	/* One each: the null cell, every ring slot, every Stat in flight, and as many again for
 	 * what threads hold back in their stashes. */
 	layout->cell_count = 1 + rings * ring_slots(config) + 2 * (uint64_t)config->max_in_flight;

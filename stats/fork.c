@@ -26,6 +26,7 @@ static void child(void)
 	body->collecting = 0; /* the collector's thread stayed behind */
 	/* An odd multiplier visits all generations; 0 is none. */
 	body->generation = ((body->generation + body->pid) * 2654435761u & GENERATION_MAX) | 1u;
+	rpcprof_clock_after_fork();
 	memset(&rpcprof_self, 0, sizeof(rpcprof_self));
 	rpcprof_thread.id = 0; /* registers again on its first record */
 }

@@ -2,12 +2,16 @@
 /*
  * Threads record at full speed beside an exporter: the calls of all profiles and those that it
  * counted as unaggregated are the calls made, and so are the wall times of all of them.
+ *
+ * usage: stress_exporter [SECONDS [CALLS_PER_SECOND]]
+ * At a rate given, e.g. "60 200000", nothing should be unaggregated; the last line says.
  */
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <zlib.h>
@@ -18,6 +22,7 @@
 
 #define THREADS 4
 #define SECONDS 3
+#define BATCH_NS 1000000
 
 struct totals {
 	uint64_t calls;
@@ -28,6 +33,7 @@ struct totals {
 };
 
 static uint32_t stop;
+static uint64_t per_second; /* of all threads; 0 = at full speed */
 static uint64_t made[THREADS];
 
 static size_t unzip(const uint8_t *bytes, size_t length, uint8_t *out, size_t room)
@@ -63,9 +69,27 @@ static void on_window(void *arg, const struct rpcprof_window_profile *window)
 	totals->windows++;
 }
 
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* Sleeps while this thread is ahead of its share of the rate by a batch. */
+static void keep_pace(uint64_t begin, uint64_t count)
+{
+	struct timespec pause = {.tv_nsec = BATCH_NS};
+	uint64_t due_ns = count * 1000000000 / (per_second / THREADS);
+
+	if (due_ns > now_ns() - begin + BATCH_NS)
+		(void)nanosleep(&pause, NULL);
+}
+
 static void *record(void *arg)
 {
-	uint64_t *count = arg;
+	uint64_t *count = arg, begin = now_ns();
 
 	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
 		struct rpcprof_stat stat = rpcprof_stat_begin(RPCPROF_TAG_SERVER);
@@ -77,21 +101,24 @@ static void *record(void *arg)
 		rpcprof_timer_end(RPCPROF_TIMER_BEGIN(stat, "/handler"));
 		rpcprof_stat_end(stat);
 		++*count;
+		if (per_second != 0)
+			keep_pace(begin, *count);
 	}
 	return NULL;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	struct totals totals = {0};
 	struct rpcprof_exporter_config config = {.size = sizeof(config), .interval_s = 1,
 	                                         .on_window = on_window,
 	                                         .on_window_arg = &totals};
 	struct rpcprof_exporter_stats stats = {.size = sizeof(stats)};
-	struct timespec pause = {.tv_sec = SECONDS};
+	struct timespec pause = {.tv_sec = argc > 1 ? atoi(argv[1]) : SECONDS};
 	pthread_t threads[THREADS];
 	uint64_t all = 0;
 
+	per_second = argc > 2 ? strtoull(argv[2], NULL, 10) : 0;
 	assert(rpcprof_init(NULL) == 0);
 	assert(rpcprof_exporter_start(&config) == 0);
 	for (int i = 0; i < THREADS; i++)

@@ -114,6 +114,13 @@ Test(arena, configurations_out_of_range_are_refused_by_name)
 	config = config_of(0);
 	config.clock = 9;
 	cr_assert_eq(rpcprof_init(&config), -EINVAL);
+	config = config_of(0);
+	config.tag_entries = 1u << 20;
+	config.label_tags = 1u << 18;
+	config.method_tags = (1u << 20) - (1u << 18) - 8;
+	config.tag_bytes = 1024;
+	cr_assert_eq(rpcprof_init(&config), -EINVAL);
+	cr_assert_not_null(strstr(last_message, "tag_bytes is 1024"));
 	config = config_of(64);
 	cr_assert_eq(rpcprof_init(&config), 0); /* what failed left nothing behind */
 }
