@@ -26,8 +26,8 @@
 #define GRANT_FIRST 8 /* slots of a new Stat that its owner may fill without a claim */
 #define GRANT_NEXT 8  /* and at every claim after */
 #define REFS_DISCARDED (1u << 31)
-#define GENERATION_MAX 0x7fffffffu /* bit 63 of handles and keys says other things */
-#define KEY_CLOSED (UINT64_C(1) << 63)
+#define GENERATION_MAX 0x3fffffffu /* bits 62 and 63 of handles and keys say other things */
+#define KEY_CLOSED (UINT64_C(3) << 62) /* no handle has bit 62 set, a folded timer's neither */
 
 #define MAGIC UINT64_C(0x666f727063707200) /* "\0rpcprof" in memory, little endian */
 
@@ -147,7 +147,8 @@ static inline bool rpcprof_cell_is_live(const struct rpcprof_cell *cell, uint32_
 
 /* cells.c: who owns which cell. */
 uint32_t rpcprof_cell_take_slow(void);
-void rpcprof_cell_give_slow(uint32_t unit);
+void rpcprof_cell_give_unstashed(uint32_t unit);
+void rpcprof_stash_spill(struct rpcprof_thread_state *self);
 void rpcprof_stash_flush(void);
 uint64_t rpcprof_history_oldest(void);
 
@@ -155,13 +156,15 @@ uint64_t rpcprof_history_oldest(void);
 static inline uint32_t rpcprof_stash_take(void)
 {
 	struct rpcprof_thread_state *self = &rpcprof_self;
-	uint32_t unit;
+	uint32_t unit = 0;
 
-	if (__builtin_expect(self->busy || self->stashed == 0, 0))
+	if (__builtin_expect(self->busy, 0))
 		return 0;
+	/* First busy, then a look at the stash: a handler that comes between may change it. */
 	self->busy = 1;
 	rpcprof_fence_signal();
-	unit = self->stash[--self->stashed];
+	if (__builtin_expect(self->stashed != 0, 1))
+		unit = self->stash[--self->stashed];
 	rpcprof_fence_signal();
 	self->busy = 0;
 	return unit;
@@ -180,12 +183,14 @@ static inline void rpcprof_cell_give(uint32_t unit)
 {
 	struct rpcprof_thread_state *self = &rpcprof_self;
 
-	if (__builtin_expect(self->busy || self->stashed >= self->stash_limit, 0)) {
-		rpcprof_cell_give_slow(unit);
+	if (__builtin_expect(self->busy, 0)) {
+		rpcprof_cell_give_unstashed(unit);
 		return;
 	}
-	self->busy = 1;
+	self->busy = 1; /* first, as in rpcprof_stash_take() */
 	rpcprof_fence_signal();
+	if (__builtin_expect(self->stashed >= self->stash_limit, 0))
+		rpcprof_stash_spill(self);
 	self->stash[self->stashed++] = unit;
 	rpcprof_fence_signal();
 	self->busy = 0;

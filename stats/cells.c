@@ -84,11 +84,13 @@ static void chain_push(const uint32_t *units, uint32_t count)
 		depot_push(next);
 }
 
-/* How many cells this thread may hold back: all threads together at most max_in_flight. */
+/* How many cells this thread may hold back. All together stay below max_in_flight up to about a
+ * hundred threads and about it beyond, also when the first threads keep their larger shares: they
+ * look again only when they refill or spill. */
 static uint32_t stash_limit(void)
 {
-	uint64_t threads = rpcprof_load_relaxed(&rpcprof_map.shared->threads);
-	uint64_t share = rpcprof_control()->max_in_flight / (threads + 1);
+	uint64_t threads = rpcprof_load_relaxed(&rpcprof_map.shared->threads) + 1;
+	uint64_t share = rpcprof_control()->max_in_flight / (4 * (threads > 8 ? threads : 8));
 
 	return share < 1 ? 1 : share > STASH_MAX ? STASH_MAX : (uint32_t)share;
 }
@@ -150,8 +152,11 @@ static uint32_t refill(struct rpcprof_thread_state *self)
 	self->stash_limit = stash_limit();
 	if (unit != 0) {
 		uint32_t next = next_cell(rpcprof_cell_of(unit));
-		for (; next != 0 && self->stashed < STASH_MAX; next = next_cell(rpcprof_cell_of(next)))
+		for (; next != 0 && self->stashed < self->stash_limit;
+		     next = next_cell(rpcprof_cell_of(next)))
 			self->stash[self->stashed++] = next;
+		if (next != 0)
+			depot_push(next);
 		return unit;
 	}
 	count = bump_take(chunk(), &first);
@@ -185,13 +190,14 @@ uint32_t rpcprof_cell_take_slow(void)
 		return take_unstashed();
 	self->busy = 1;
 	rpcprof_fence_signal();
-	unit = refill(self);
+	unit = self->stashed != 0 ? self->stash[--self->stashed] : refill(self);
 	rpcprof_fence_signal();
 	self->busy = 0;
 	return unit;
 }
 
-static void spill(struct rpcprof_thread_state *self)
+/* Makes room in a full stash, by the thread that has set busy. */
+void rpcprof_stash_spill(struct rpcprof_thread_state *self)
 {
 	uint32_t count = self->stashed < CHAIN_CELLS ? self->stashed : CHAIN_CELLS;
 
@@ -202,25 +208,14 @@ static void spill(struct rpcprof_thread_state *self)
 	self->stash_limit = stash_limit();
 }
 
-void rpcprof_cell_give_slow(uint32_t unit)
+void rpcprof_cell_give_unstashed(uint32_t unit)
 {
-	struct rpcprof_thread_state *self = &rpcprof_self;
-
-	if (self->busy) {
-		chain_push(&unit, 1);
-		return;
-	}
-	self->busy = 1;
-	rpcprof_fence_signal();
-	spill(self);
-	self->stash[self->stashed++] = unit;
-	rpcprof_fence_signal();
-	self->busy = 0;
+	chain_push(&unit, 1);
 }
 
 /* All of the stash to the depot, by a thread that has set busy. */
 void rpcprof_stash_flush(void)
 {
 	while (rpcprof_self.stashed != 0)
-		spill(&rpcprof_self);
+		rpcprof_stash_spill(&rpcprof_self);
 }

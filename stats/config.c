@@ -7,7 +7,9 @@
 
 #include "stats/control_internal.h"
 
-#define PAGE 4096
+/* What regions of the arena are rounded to: at least a page of any kernel of the architecture,
+ * for a forked child maps over some of them. */
+#define PAGE RPCPROF_CONTROL_BYTES
 
 /* The size of the first configuration ever published: a shorter one is not one of ours. */
 #define CONFIG_BYTES_MIN offsetof(struct rpcprof_config, max_in_flight)
@@ -64,6 +66,43 @@ static int tags_fit(const struct rpcprof_config *config)
 	return -EINVAL;
 }
 
+static size_t page_up(size_t bytes)
+{
+	return (bytes + PAGE - 1) / PAGE * PAGE;
+}
+
+static uint64_t ring_slots(const struct rpcprof_config *config)
+{
+	struct rpcprof_buffer shape;
+	static char nowhere[LINE_PAIR] __attribute__((aligned(LINE_PAIR)));
+
+	if (rpcprof_buffer_init(&shape, nowhere, config->capacity, 0) != 0)
+		return 0;
+	return rpcprof_buffer_slots(&shape);
+}
+
+/* One each: the null cell, every ring slot, every Stat in flight, and as many again for what
+ * threads hold back in their stashes. */
+static uint64_t cell_count(const struct rpcprof_config *config)
+{
+	uint32_t rings = config->single_ring ? 1 : 2;
+
+	return 1 + rings * ring_slots(config) + 2 * (uint64_t)config->max_in_flight;
+}
+
+/* Whether a stamp, a cell's offset and a tag added up, stays within its half of the word. */
+static int cells_fit(const struct rpcprof_config *config)
+{
+	uint64_t units = cell_count(config) * (config->cell_bytes >> RPCPROF_UNIT_SHIFT);
+
+	if (units + config->tag_entries < RPCPROF_BY_OWNER)
+		return 0;
+	rpcprof_log(RPCPROF_LOG_ERROR, "init: capacity %u and max_in_flight %u take more cells than "
+	            "handles can name; use a smaller max_in_flight", config->capacity,
+	            config->max_in_flight);
+	return -EINVAL;
+}
+
 int rpcprof_config_fill(const struct rpcprof_config *config, struct rpcprof_config *filled)
 {
 	struct rpcprof_config all;
@@ -89,25 +128,10 @@ int rpcprof_config_fill(const struct rpcprof_config *config, struct rpcprof_conf
 		            all.cell_bytes);
 		return -EINVAL;
 	}
-	if (tags_fit(&all) != 0)
+	if (tags_fit(&all) != 0 || cells_fit(&all) != 0)
 		return -EINVAL;
 	*filled = all;
 	return 0;
-}
-
-static size_t page_up(size_t bytes)
-{
-	return (bytes + PAGE - 1) / PAGE * PAGE;
-}
-
-static uint64_t ring_slots(const struct rpcprof_config *config)
-{
-	struct rpcprof_buffer shape;
-	static char nowhere[LINE_PAIR] __attribute__((aligned(LINE_PAIR)));
-
-	if (rpcprof_buffer_init(&shape, nowhere, config->capacity, 0) != 0)
-		return 0;
-	return rpcprof_buffer_slots(&shape);
 }
 
 void rpcprof_layout_fill(const struct rpcprof_config *config, struct rpcprof_layout *layout,
@@ -117,9 +141,7 @@ void rpcprof_layout_fill(const struct rpcprof_config *config, struct rpcprof_lay
 	size_t ring = page_up(rpcprof_buffer_bytes(config->capacity, 0));
 
 	limits_fill(config, limits);
-	/* One each: the null cell, every ring slot, every Stat in flight, and as many again for
-	 * what threads hold back in their stashes. */
-	layout->cell_count = 1 + rings * ring_slots(config) + 2 * (uint64_t)config->max_in_flight;
+	layout->cell_count = cell_count(config);
 	layout->shared = RPCPROF_CONTROL_BYTES;
 	layout->fresh = layout->shared + page_up(sizeof(struct rpcprof_arena_shared));
 	layout->history = layout->fresh + ring;

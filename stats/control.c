@@ -152,9 +152,15 @@ bool rpcprof_started(void)
 
 int rpcprof_get_config(struct rpcprof_config *config)
 {
+	size_t size;
+
 	if (!rpcprof_started())
 		return -ENODEV;
-	*config = rpcprof_map.config;
+	size = config->size;
+	if (size < sizeof(size) || size > sizeof(*config))
+		return -EINVAL;
+	memcpy(config, &rpcprof_map.config, size);
+	config->size = size;
 	return 0;
 }
 
@@ -162,8 +168,9 @@ int rpcprof_enable(bool on)
 {
 	if (!rpcprof_started() || rpcprof_load_acquire(&rpcprof_control()->finished) != 0)
 		return -ENODEV;
-	/* E1 release, pairs with E2: all that init stored. */
-	rpcprof_store_release(&rpcprof_control_page.head.enabled, on ? 1u : 0u);
+	/* E1 release, pairs with E2: all that init stored. An exchange, and so acquire too: if it
+	 * comes after fini's store it has read that, and must then see `finished`. */
+	(void)rpcprof_exchange_acq_rel(&rpcprof_control_page.head.enabled, on ? 1u : 0u);
 	/* fini may have come between: its word is the last. */
 	if (on && rpcprof_load_acquire(&rpcprof_control()->finished) != 0)
 		rpcprof_store_release(&rpcprof_control_page.head.enabled, 0u);
@@ -174,7 +181,7 @@ int rpcprof_at_fini(void (*fn)(void))
 {
 	uint32_t i;
 
-	if (!rpcprof_started())
+	if (!rpcprof_started() || rpcprof_load_acquire(&rpcprof_control()->finished) != 0)
 		return -ENODEV;
 	i = rpcprof_add_relaxed(&at_fini_count, 1);
 	if (i >= AT_FINI_MAX)

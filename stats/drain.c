@@ -16,6 +16,7 @@
 struct taker {
 	rpcprof_view_fn *fn;
 	void *arg;
+	struct rpcprof_buffer *ring;
 	void (*after)(uint64_t value); /* what becomes of a cell that was delivered */
 	int64_t delivered;
 	bool stopped;
@@ -62,15 +63,25 @@ static int take(void *arg, uint64_t value)
 	return taker->stopped;
 }
 
-/* Puts a Stat back that was taken ahead of a callback that stopped. */
-static void put_back(uint64_t value)
+/* A Stat that a full ring pushed out for another. */
+static void displaced_from(const struct rpcprof_buffer *ring, uint64_t value)
 {
-	uint64_t displaced = rpcprof_buffer_push(&rpcprof_map.fresh, value);
+	rpcprof_count_mine(displaced, 1);
+	if (ring == &rpcprof_map.fresh && rpcprof_load_relaxed(&rpcprof_control()->collecting) != 0)
+		rpcprof_count_mine(unaggregated, 1);
+	rpcprof_cell_give((uint32_t)value);
+}
+
+/* Puts a Stat back that was taken ahead of a callback that stopped. */
+static void put_back(struct taker *taker, uint64_t value)
+{
+	uint64_t displaced = rpcprof_buffer_push(taker->ring, value);
 
 	if (displaced == 0)
 		return;
-	rpcprof_count_mine(displaced, 1);
-	rpcprof_cell_give((uint32_t)displaced);
+	if (taker->ring == &rpcprof_map.history)
+		(void)rpcprof_add_relaxed(&rpcprof_map.shared->history_stats, (uint64_t)-1);
+	displaced_from(taker->ring, displaced);
 }
 
 static void take_rest(struct taker *taker)
@@ -78,7 +89,7 @@ static void take_rest(struct taker *taker)
 	while (taker->count != 0 && !taker->stopped)
 		deliver(taker, next(taker));
 	while (taker->count != 0)
-		put_back(next(taker));
+		put_back(taker, next(taker));
 }
 
 static void drained(uint64_t value)
@@ -95,20 +106,23 @@ static void drained_history(uint64_t value)
 
 static void to_history(uint64_t value)
 {
-	uint64_t displaced = rpcprof_buffer_push(&rpcprof_map.history, value);
+	uint64_t *stats = &rpcprof_map.shared->history_stats;
+	uint64_t displaced;
 
 	rpcprof_count(collected);
-	if (displaced == 0) {
-		(void)rpcprof_add_relaxed(&rpcprof_map.shared->history_stats, 1);
+	/* Before the push: whoever takes the value out at once must find it counted. */
+	(void)rpcprof_add_relaxed(stats, 1);
+	displaced = rpcprof_buffer_push(&rpcprof_map.history, value);
+	if (displaced == 0)
 		return;
-	}
-	rpcprof_count_mine(displaced, 1);
-	rpcprof_cell_give((uint32_t)displaced);
+	(void)rpcprof_add_relaxed(stats, (uint64_t)-1);
+	displaced_from(&rpcprof_map.history, displaced);
 }
 
 static void take_all(struct taker *taker, struct rpcprof_buffer *ring,
                      void (*after)(uint64_t value))
 {
+	taker->ring = ring;
 	taker->after = after;
 	(void)rpcprof_buffer_drain(ring, take, taker);
 	take_rest(taker);

@@ -47,6 +47,9 @@ uint32_t rpcprof_fold_slot(struct rpcprof_cell *cell, uint32_t generation, uint3
 {
 	struct rpcprof_timer_slot *other = &accumulators(cell)[RPCPROF_ACCUMULATORS - 1];
 
+	if (tag == RPCPROF_TAG_NONE) /* which says that an accumulator is free */
+		tag = RPCPROF_TAG_OTHER;
+
 	for (uint32_t i = 0; i < RPCPROF_ACCUMULATORS - 1; i++)
 		if (accumulator_is(&accumulators(cell)[i], generation, tag))
 			return rpcprof_arena.capacity + i;

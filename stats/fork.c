@@ -24,8 +24,10 @@ static void child(void)
 		rpcprof_store_relaxed(&rpcprof_control_page.head.enabled, 0u);
 	body->pid = (uint32_t)getpid();
 	body->collecting = 0; /* the collector's thread stayed behind */
-	/* An odd multiplier visits all generations; 0 is none. */
-	body->generation = ((body->generation + body->pid) * 2654435761u & GENERATION_MAX) | 1u;
+	/* In the lower half, so that as many uses as the upper half has come before the wrap; not 0,
+	 * which is none. */
+	body->generation =
+		((body->generation + body->pid) * 2654435761u & GENERATION_MAX >> 1) | 1u;
 	rpcprof_clock_after_fork();
 	memset(&rpcprof_self, 0, sizeof(rpcprof_self));
 	rpcprof_thread.id = 0; /* registers again on its first record */

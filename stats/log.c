@@ -66,7 +66,8 @@ void rpcprof_log(enum rpcprof_log_level level, const char *format, ...)
 	va_list args;
 	int length;
 
-	if (callback == NULL || !may_speak(level))
+	if (callback == NULL || level < RPCPROF_LOG_ERROR || level > RPCPROF_LOG_INFO ||
+	    !may_speak(level))
 		return;
 	va_start(args, format);
 	length = vsnprintf(message, sizeof(message), format, args);

@@ -200,10 +200,12 @@ static void deliver_last(struct looker *looker)
 static uint64_t min_ticks(const struct rpcprof_filter *filter)
 {
 	struct rpcprof_clock_info info;
+	double ticks;
 
 	if (filter == NULL || filter->min_duration_ns == 0 || rpcprof_clock_get_info(&info) != 0)
 		return 0;
-	return (uint64_t)((double)filter->min_duration_ns * info.ticks_per_second / 1e9);
+	ticks = (double)filter->min_duration_ns * info.ticks_per_second / 1e9;
+	return ticks < 9e18 ? (uint64_t)ticks : UINT64_MAX;
 }
 
 static int filter_check(const struct rpcprof_filter *filter)
@@ -249,11 +251,17 @@ int64_t rpcprof_inflight(const struct rpcprof_filter *filter, rpcprof_view_fn *f
 	struct rpcprof_cell *copy = (struct rpcprof_cell *)buffer;
 	uint32_t units = rpcprof_arena.units;
 	uint64_t ticks, used;
+	struct rpcprof_filter open;
 	int64_t delivered = 0;
 	int error = filter_check(filter);
 
 	if (error != 0)
 		return error;
+	if (filter != NULL) { /* a call in flight has no status to go by */
+		open = *filter;
+		open.by_status = 0;
+		filter = &open;
+	}
 	ticks = min_ticks(filter);
 	used = rpcprof_load_relaxed(&rpcprof_map.shared->bump);
 	if (used > rpcprof_control()->cells - 1)

@@ -3,10 +3,10 @@
  * The life of a Stat: FREE or DONE -> LIVE (begin) -> DONE (last end: published) or FREE (discard).
  *
  * Invariants: seq only grows within a cell (by generation, then state) until the generation wraps
- * after 2^31 uses; a DONE cell does not change until its seq does; references carry the generation
+ * after 2^30 uses; a DONE cell does not change until its seq does; references carry the generation
  * in the same word, so retain, release and a double end are exact: a stale handle's CAS fails.
- * Wrap-around: a handle kept over exactly 2^31 uses of one cell would be taken for a fresh one; at
- * a million uses of the same cell a second that is half an hour of keeping a dead handle.
+ * Wrap-around: a handle kept over exactly 2^30 uses of one cell would be taken for a fresh one; at
+ * a million uses of the same cell a second that is 18 minutes of keeping a dead handle.
  */
 #include "stats/stat_internal.h"
 
@@ -44,8 +44,7 @@ static inline void cell_begin(struct rpcprof_cell *cell, uint64_t bits, uint32_t
 	rpcprof_store_relaxed(&cell->refs, generation | 1);
 	rpcprof_store_relaxed(&cell->slots, generation | grant);
 	rpcprof_store_relaxed(&cell->begin, ticks);
-	rpcprof_store_relaxed(&cell->own_next, 0);
-	rpcprof_store_relaxed(&cell->own_limit, grant);
+	rpcprof_grant(cell, 0, grant);
 	rpcprof_store_relaxed(&cell->open_lap, 0);
 	rpcprof_store_relaxed(&cell->tag, tag);
 	/* A thread not yet registered (a signal handler found it registering) has no short way. */

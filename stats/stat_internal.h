@@ -5,6 +5,16 @@
 #include "rpcprof/timer.h"
 #include "stats/arena_internal.h"
 
+/* Lets the owner hand slots next .. limit - 1 to itself. One store for both words: a signal handler
+ * that granted itself others meanwhile loses what is left of them, and no slot is given twice. */
+static inline void rpcprof_grant(struct rpcprof_cell *cell, uint32_t next, uint32_t limit)
+{
+	typedef uint64_t __attribute__((may_alias)) both;
+	both *own = (both *)&cell->own_next; /* little endian: next in the low half */
+
+	rpcprof_store_relaxed(own, (uint64_t)limit << 32 | next);
+}
+
 /* timer.c: ends the open lap. There is one. */
 void rpcprof_lap_close(struct rpcprof_cell *cell, uint64_t ticks);
 

@@ -40,6 +40,8 @@ static void thread_exit(void *state)
 	struct rpcprof_thread_state *self = state;
 	struct rpcprof_thread_counters *slot = self->counters;
 
+	if (!self->registered)
+		return; /* a child's forking thread, which has not recorded since */
 	self->busy = 1; /* for good: from here on no stash */
 	self->counters = NULL;
 	rpcprof_fence_signal();
@@ -60,10 +62,14 @@ void rpcprof_thread_register(void)
 	uint32_t id = (uint32_t)syscall(SYS_gettid);
 	bool exits;
 
-	if (self->busy || self->registered)
-		return; /* a signal handler came between: the interrupted call goes on with it */
+	if (self->busy)
+		return; /* in a signal handler: the interrupted call goes on with it */
 	self->busy = 1;
 	rpcprof_fence_signal();
+	if (self->registered) { /* by a handler that came before busy */
+		self->busy = 0;
+		return;
+	}
 	self->registered = 1;
 	(void)rpcprof_add_relaxed(&rpcprof_map.shared->threads, 1);
 	/* Without an exit handler nothing would give cells and slot back: have none. */
@@ -76,7 +82,6 @@ void rpcprof_thread_register(void)
 
 void rpcprof_thread_prepare(void)
 {
-	/* relaxed: base is set before the switch can be on, by whoever lets this thread record */
-	if (rpcprof_map.base != NULL && !rpcprof_self.registered)
+	if (!rpcprof_self.registered && rpcprof_started())
 		rpcprof_thread_register();
 }

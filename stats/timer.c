@@ -43,15 +43,13 @@ static uint32_t slot_find(struct rpcprof_cell *cell, struct rpcprof_stat stat, u
 	if (mine && rpcprof_own_slot_(cell, &slot))
 		return slot;
 	slot = slots_claim(cell, generation, mine ? GRANT_NEXT : 1, &got);
+	/* No limit, no slot: own_next may then wrap, after 2^32 timers that fold. */
+	if (slot == NO_SLOT && mine)
+		rpcprof_grant(cell, 0, 0);
 	if (slot == NO_SLOT)
 		return rpcprof_fold_slot(cell, generation, tag);
-	if (mine) {
-		rpcprof_store_relaxed(&cell->own_limit, 0); /* a handler between gets its own */
-		rpcprof_fence_signal();
-		rpcprof_store_relaxed(&cell->own_next, slot + 1);
-		rpcprof_fence_signal();
-		rpcprof_store_relaxed(&cell->own_limit, slot + got);
-	}
+	if (mine)
+		rpcprof_grant(cell, slot + 1, slot + got);
 	return slot;
 }
 
@@ -102,7 +100,7 @@ static uint64_t elapsed(uint64_t begin, uint64_t end)
 	return 0;
 }
 
-void rpcprof_timer_end_slow(uint64_t begin, uint64_t bits, uint64_t ticks)
+uint64_t rpcprof_timer_end_slow(uint64_t begin, uint64_t bits, uint64_t ticks)
 {
 	struct rpcprof_stat stat = {bits & rpcprof_arena.cell_mask & ~RPCPROF_FOLDED};
 	struct rpcprof_cell *cell = rpcprof_cell_of(rpcprof_unit(stat));
@@ -111,15 +109,21 @@ void rpcprof_timer_end_slow(uint64_t begin, uint64_t bits, uint64_t ticks)
 
 	if (ticks == 0)
 		ticks = rpcprof_clock_now();
-	if (!rpcprof_cell_is_live(cell, rpcprof_generation(stat)))
+	if (!rpcprof_cell_is_live(cell, rpcprof_generation(stat))) {
 		rpcprof_count(late);
-	else if (rpcprof_slot_is_fold(slot))
+		return 0;
+	}
+	if (rpcprof_slot_is_fold(slot)) {
 		rpcprof_fold_add(cell, slot, elapsed(begin, ticks));
+		return ticks;
+	}
 	/* relaxed: the Stat's publication carries it; the CAS makes one of two ends win. */
-	else if (!rpcprof_cas_relaxed(&rpcprof_cell_timers(cell)[slot].end, &open, ticks))
+	if (!rpcprof_cas_relaxed(&rpcprof_cell_timers(cell)[slot].end, &open, ticks)) {
 		rpcprof_count(double_ends);
-	else
-		(void)elapsed(begin, ticks);
+		return 0;
+	}
+	(void)elapsed(begin, ticks); /* counts an end before its begin */
+	return ticks;
 }
 
 void rpcprof_lap_close(struct rpcprof_cell *cell, uint64_t ticks)
@@ -163,7 +167,8 @@ struct rpcprof_detached_timer rpcprof_detached_timer_begin(uint32_t tag)
 {
 	struct rpcprof_detached_timer timer = {0, 0, tag, 0};
 
-	if (!rpcprof_enabled())
+	/* E2, as in rpcprof_stat_begin_on(). */
+	if (rpcprof_load_acquire(&rpcprof_control_page.head.enabled) == 0)
 		return timer;
 	rpcprof_thread_prepare();
 	timer.thread = (uint32_t)rpcprof_thread.id;
@@ -191,10 +196,12 @@ void rpcprof_stat_append(struct rpcprof_stat stat, const struct rpcprof_detached
 	slot = slot_find(cell, stat, timer->tag);
 	if (slot == NO_SLOT)
 		return;
+	if (rpcprof_slot_is_fold(slot)) {
+		if (timer->end != 0)
+			rpcprof_fold_add(cell, slot, elapsed(timer->begin, timer->end));
+		return;
+	}
 	if (timer->end != 0)
-		(void)elapsed(timer->begin, timer->end);
-	if (!rpcprof_slot_is_fold(slot))
-		slot_fill(cell, slot, stat, timer);
-	else if (timer->end != 0)
-		rpcprof_fold_add(cell, slot, elapsed(timer->begin, timer->end));
+		(void)elapsed(timer->begin, timer->end); /* counts an end before its begin */
+	slot_fill(cell, slot, stat, timer);
 }

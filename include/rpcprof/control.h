@@ -92,7 +92,8 @@ int rpcprof_init(const struct rpcprof_config *config);
 /**
  * The configuration in force, defaults filled in.
  *
- * @return  0, or -ENODEV before rpcprof_init(); *config untouched then
+ * @param config  out; set its size before
+ * @return        0; -ENODEV before rpcprof_init(), -EINVAL: size is not known; *config untouched
  *
  * Threads:  any
  */
@@ -113,9 +114,9 @@ void rpcprof_fini(void);
  * Has a function called by rpcprof_fini(): for libraries that run threads on top of this one.
  *
  * @param fn  called once, after the switch went off; must stop its threads and return
- * @return    0; -ENOSPC after 8 functions; -ENODEV before rpcprof_init()
+ * @return    0; -ENOSPC after 8 functions; -ENODEV before rpcprof_init() or after rpcprof_fini()
  *
- * Threads:  any
+ * Threads:  any, but not beside rpcprof_fini()
  */
 int rpcprof_at_fini(void (*fn)(void));
 
@@ -155,7 +156,8 @@ static inline bool rpcprof_enabled(void)
 }
 
 /**
- * Makes the calling thread ready, so that its first record allocates nothing.
+ * Makes the calling thread ready, so that its first record allocates nothing and makes no system
+ * call. A thread whose signal handlers record must call it first.
  *
  * Threads:  any
  * Progress: wait-free; may allocate once per thread

@@ -52,7 +52,7 @@ static inline struct rpcprof_stat rpcprof_stat_none_(void)
  * @return     the Stat; the null Stat while the switch is off, and, counted (dropped_no_cell),
  *             when max_in_flight Stats are unfinished
  *
- * Threads:  any, also in a signal handler
+ * Threads:  any, also in a signal handler of a prepared thread (rpcprof_thread_prepare())
  * Progress: lock-free; allocates: at most once per thread, on its first record
  */
 static inline struct rpcprof_stat rpcprof_stat_begin(uint32_t tag)
@@ -83,8 +83,8 @@ void rpcprof_stat_end_on(struct rpcprof_stat stat, uint64_t ticks);
  *
  * Timers still open stay open: dumps show them so, profiles close them at the Stat's end.
  *
- * Threads:  any holder of a reference, also in a signal handler
- * Progress: lock-free; allocates: never
+ * Threads:  any holder of a reference, also in a signal handler of a prepared thread
+ * Progress: lock-free; allocates: never, but once on a thread's first record
  */
 static inline void rpcprof_stat_end(struct rpcprof_stat stat)
 {

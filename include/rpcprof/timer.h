@@ -7,7 +7,8 @@
  *
  * A timer may nest in, overlap or outlast another, begin on one thread and end on another, and be
  * left open. When a cell is full further timers fold into one accumulator per tag: no time is
- * lost, only the single begin and end.
+ * lost, only the single begin and end. (Of a folded timer never ended nothing is known, and that
+ * one was ended twice is not noticed.)
  *
  * The short way of begin, end and lap is inlined: the thread that began the Stat, raw clock. All
  * else takes a call.
@@ -37,7 +38,7 @@ struct rpcprof_timer {
 struct rpcprof_timer rpcprof_timer_begin_slow(struct rpcprof_stat stat, uint32_t tag,
                                               uint64_t ticks);
 /* The words of a timer one by one, as above: begin and bits. */
-void rpcprof_timer_end_slow(uint64_t begin, uint64_t bits, uint64_t ticks);
+uint64_t rpcprof_timer_end_slow(uint64_t begin, uint64_t bits, uint64_t ticks);
 void rpcprof_lap_slow(struct rpcprof_stat stat, uint32_t tag, uint64_t ticks);
 
 static inline struct rpcprof_timer rpcprof_timer_none_(void)
@@ -123,7 +124,7 @@ static inline struct rpcprof_timer rpcprof_timer_begin_(struct rpcprof_stat stat
  * @param tag  RPCPROF_TAG("/decode")
  * @return     the timer; the null timer for the null Stat and, counted (late), for one that ended
  *
- * Threads:  any holder of a reference to the Stat, also in a signal handler
+ * Threads:  any holder of a reference to the Stat, also in a signal handler of a prepared thread
  * Progress: lock-free; allocates: never
  */
 static inline struct rpcprof_timer rpcprof_timer_begin(struct rpcprof_stat stat, uint32_t tag)
@@ -141,8 +142,8 @@ static inline struct rpcprof_timer rpcprof_timer_begin_at(struct rpcprof_stat st
 /**
  * The stage ends now.
  *
- * @return  the tick at which it ended: good for rpcprof_stat_end_at() or the next begin; 0 for
- *          the null timer and where the slow way was taken
+ * @return  the tick at which it ended: good for rpcprof_stat_end_at() or the next begin; 0 if it
+ *          did not end now: the null timer, one ended before or too late
  *
  * Threads:  any holder of a reference to the Stat; each timer by one
  * Progress: lock-free; allocates: never
@@ -160,10 +161,8 @@ static inline uint64_t rpcprof_timer_end(struct rpcprof_timer timer)
 	cell = (struct rpcprof_cell *)rpcprof_unit_at_(bits);
 	slot = (struct rpcprof_timer_slot *)rpcprof_unit_at_(timer.bits);
 	if (!rpcprof_cell_is_mine_(cell, bits) ||
-	    __builtin_expect(__atomic_load_n(&slot->end, __ATOMIC_RELAXED) != 0, 0)) {
-		rpcprof_timer_end_slow(timer.begin, timer.bits, 0);
-		return 0;
-	}
+	    __builtin_expect(__atomic_load_n(&slot->end, __ATOMIC_RELAXED) != 0, 0))
+		return rpcprof_timer_end_slow(timer.begin, timer.bits, 0);
 	ticks = rpcprof_clock_raw();
 	/* relaxed: whoever reads it later has it from the publication of the Stat; an in-flight
 	 * reader takes 0 for "open". */
@@ -175,7 +174,7 @@ static inline uint64_t rpcprof_timer_end(struct rpcprof_timer timer)
 static inline void rpcprof_timer_end_at(struct rpcprof_timer timer, uint64_t ticks)
 {
 	if (timer.bits != 0)
-		rpcprof_timer_end_slow(timer.begin, timer.bits, ticks);
+		(void)rpcprof_timer_end_slow(timer.begin, timer.bits, ticks);
 }
 
 /* ticks 0 = now */
@@ -188,14 +187,14 @@ static inline void rpcprof_lap_(struct rpcprof_stat stat, uint32_t tag, uint64_t
 	if (rpcprof_stat_is_null(stat))
 		return;
 	cell = (struct rpcprof_cell *)rpcprof_unit_at_(stat.bits);
-	if (__builtin_expect(tag == RPCPROF_TAG_NONE, 0) ||
+	open = __atomic_load_n(&cell->open_lap, __ATOMIC_RELAXED);
+	if (__builtin_expect(tag == RPCPROF_TAG_NONE || open > rpcprof_arena.capacity, 0) ||
 	    !rpcprof_cell_is_mine_(cell, stat.bits) || !rpcprof_own_slot_(cell, &slot)) {
 		rpcprof_lap_slow(stat, tag, ticks);
 		return;
 	}
 	timers = rpcprof_cell_timers(cell);
 	ticks = ticks != 0 ? ticks : rpcprof_clock_raw();
-	open = __atomic_load_n(&cell->open_lap, __ATOMIC_RELAXED);
 	__atomic_store_n(&cell->open_lap, slot + 1, __ATOMIC_RELAXED);
 	if (open != 0)
 		__atomic_store_n(&timers[open - 1].end, ticks, __ATOMIC_RELAXED);
@@ -255,12 +254,20 @@ void rpcprof_stat_append(struct rpcprof_stat stat, const struct rpcprof_detached
 
 /** RPCPROF_TIMER_BEGIN(stat, "/decode"): looks the tag up only for a Stat that is not null. */
 #define RPCPROF_TIMER_BEGIN(stat, literal)                                                     \
-	(rpcprof_stat_is_null(stat) ? rpcprof_timer_none_()                                    \
-	                            : rpcprof_timer_begin((stat), RPCPROF_TAG(literal)))
+	__extension__({                                                                        \
+		struct rpcprof_stat rpcprof_stat_ = (stat);                                    \
+		rpcprof_stat_is_null(rpcprof_stat_)                                            \
+			? rpcprof_timer_none_()                                                \
+			: rpcprof_timer_begin(rpcprof_stat_, RPCPROF_TAG(literal));            \
+	})
 
 /** RPCPROF_LAP(stat, "/decode"): as RPCPROF_TIMER_BEGIN, for laps. */
 #define RPCPROF_LAP(stat, literal)                                                             \
-	(rpcprof_stat_is_null(stat) ? (void)0 : rpcprof_lap((stat), RPCPROF_TAG(literal)))
+	__extension__({                                                                        \
+		struct rpcprof_stat rpcprof_stat_ = (stat);                                    \
+		if (!rpcprof_stat_is_null(rpcprof_stat_))                                      \
+			rpcprof_lap(rpcprof_stat_, RPCPROF_TAG(literal));                      \
+	})
 
 #pragma GCC visibility pop
 #ifdef __cplusplus

@@ -191,7 +191,7 @@ struct rpcprof_filter {
  * Looks at the last N finished Stats without taking them, in order of their ends, oldest first.
  *
  * Never writes to the arena. A Stat that is displaced while being looked at is left out and
- * counted (torn).
+ * counted (torn); one that a collector has in hand at that very moment may be left out too.
  *
  * @param filter  NULL for everything
  * @return        how many were delivered; -ENODEV before rpcprof_init(); -ENOMEM: no room to

@@ -146,6 +146,7 @@ Test(arena, a_second_init_changes_nothing)
 
 	start(64);
 	cr_assert_eq(rpcprof_init(&other), -EALREADY);
+	config.size = sizeof(config);
 	cr_assert_eq(rpcprof_get_config(&config), 0);
 	cr_assert_eq(config.capacity, 64);
 	cr_assert_eq(config.tag_entries, 4096);
