@@ -92,16 +92,9 @@ static void take_rest(struct taker *taker)
 		put_back(taker, next(taker));
 }
 
-static void drained(uint64_t value)
+static void recycle(uint64_t value)
 {
-	rpcprof_count(drained);
 	rpcprof_cell_give((uint32_t)value);
-}
-
-static void drained_history(uint64_t value)
-{
-	(void)rpcprof_add_relaxed(&rpcprof_map.shared->history_stats, (uint64_t)-1);
-	drained(value);
 }
 
 static void to_history(uint64_t value)
@@ -109,7 +102,6 @@ static void to_history(uint64_t value)
 	uint64_t *stats = &rpcprof_map.shared->history_stats;
 	uint64_t displaced;
 
-	rpcprof_count(collected);
 	/* Before the push: whoever takes the value out at once must find it counted. */
 	(void)rpcprof_add_relaxed(stats, 1);
 	displaced = rpcprof_buffer_push(&rpcprof_map.history, value);
@@ -119,42 +111,57 @@ static void to_history(uint64_t value)
 	displaced_from(&rpcprof_map.history, displaced);
 }
 
-static void take_all(struct taker *taker, struct rpcprof_buffer *ring,
-                     void (*after)(uint64_t value))
+/* Empties a ring. Returns how many were delivered, which the caller counts: once, for a locked
+ * instruction each would cost a third of all. */
+static uint64_t take_all(struct taker *taker, struct rpcprof_buffer *ring,
+                         void (*after)(uint64_t value))
 {
+	int64_t before = taker->delivered;
+
 	taker->ring = ring;
 	taker->after = after;
 	(void)rpcprof_buffer_drain(ring, take, taker);
 	take_rest(taker);
+	return (uint64_t)(taker->delivered - before);
 }
 
 int64_t rpcprof_drain(rpcprof_view_fn *fn, void *arg)
 {
 	struct taker taker = {.fn = fn, .arg = arg};
+	uint64_t taken;
 
 	if (!rpcprof_started())
 		return -ENODEV;
 	rpcprof_thread_prepare();
 	rpcprof_clock_refresh();
-	if (rpcprof_map.history.memory != NULL)
-		take_all(&taker, &rpcprof_map.history, drained_history);
+	if (rpcprof_map.history.memory != NULL) {
+		taken = take_all(&taker, &rpcprof_map.history, recycle);
+		(void)rpcprof_add_relaxed(&rpcprof_map.shared->history_stats, -taken);
+	}
 	if (!taker.stopped)
-		take_all(&taker, &rpcprof_map.fresh, drained);
+		(void)take_all(&taker, &rpcprof_map.fresh, recycle);
+	(void)rpcprof_add_relaxed(&rpcprof_map.shared->counters.drained,
+	                          (uint64_t)taker.delivered);
 	return taker.delivered;
 }
 
 int64_t rpcprof_collect(rpcprof_view_fn *fn, void *arg)
 {
+	struct rpcprof_shared_counters *counters;
 	struct taker taker = {.fn = fn, .arg = arg};
+	uint64_t taken;
+	bool keep;
 
 	if (!rpcprof_started())
 		return -ENODEV;
+	counters = &rpcprof_map.shared->counters;
+	keep = rpcprof_map.history.memory != NULL;
 	rpcprof_thread_prepare();
 	rpcprof_clock_refresh();
 	/* relaxed: from about now on displaced Stats count as unaggregated. */
 	rpcprof_store_relaxed(&rpcprof_control()->collecting, 1u);
-	take_all(&taker, &rpcprof_map.fresh,
-	         rpcprof_map.history.memory != NULL ? to_history : drained);
+	taken = take_all(&taker, &rpcprof_map.fresh, keep ? to_history : recycle);
+	(void)rpcprof_add_relaxed(keep ? &counters->collected : &counters->drained, taken);
 	return taker.delivered;
 }
 
