@@ -78,11 +78,14 @@ static inline bool ticket_valid(const struct rpcprof_buffer *buffer, uint64_t ti
 static inline uint64_t put(const struct rpcprof_buffer *buffer, uint64_t ticket, uint64_t value,
 			   uint64_t *next)
 {
-	uint64_t *slot = &ticket_block(buffer, ticket)->slots[ticket & BUFFER_POS_MASK];
+	struct buffer_block *block = ticket_block(buffer, ticket);
+	uint64_t pos = ticket & BUFFER_POS_MASK;
 
-	/* After the last slot the next block's header, or the guard's: a hint may be anything. */
-	*next = rpcprof_load_relaxed(slot + 1);
-	return rpcprof_exchange_acq_rel(slot, value);
+	/* After the last slot the first of the block that comes next if no other CPU takes it; at
+	 * the end of the memory the guard's. Only a hint. */
+	*next = rpcprof_load_relaxed(pos + 1 < buffer->block_slots ? &block->slots[pos + 1]
+								   : &block[1].slots[0]);
+	return rpcprof_exchange_acq_rel(&block->slots[pos], value);
 }
 
 /* The ticket for the first slot of a number. Laps from 1: the zero ticket names no block. */
@@ -103,15 +106,28 @@ static void close_block(const struct rpcprof_buffer *buffer, uint64_t ticket)
 		rpcprof_store_relaxed(&block->header, 0);
 }
 
+/* Fetches what the next two openings will touch, and the pushes after them: the locked instructions
+ * there would wait for each miss. Past the end of the memory a fetch does nothing. */
+static void fetch_ahead(const struct buffer_block *opened, const struct buffer_block *closed)
+{
+	for (int i = 1; i <= 2; i++) {
+		__builtin_prefetch(&opened[i], 1);
+		__builtin_prefetch(&opened[i].slots[BUFFER_SLOTS_MAX / 2], 1);
+		__builtin_prefetch(&closed[i], 1);
+	}
+}
+
 /* Takes a number, names its block by it, and closes the one that is half a ring old. */
 static uint64_t open_block(const struct rpcprof_buffer *buffer)
 {
 	uint64_t number = rpcprof_add_relaxed(&buffer_head(buffer)->next_number, 1);
 	uint64_t ticket = first_ticket(buffer, number);
-	uint64_t name = ticket >> BUFFER_POS_BITS;
+	uint64_t old = first_ticket(buffer, number - buffer->blocks / 2);
+	struct buffer_block *block = ticket_block(buffer, ticket);
 
-	rpcprof_store_relaxed(&ticket_block(buffer, ticket)->header, name + 1);
-	close_block(buffer, first_ticket(buffer, number - buffer->blocks / 2));
+	fetch_ahead(block, ticket_block(buffer, old));
+	rpcprof_store_relaxed(&block->header, (ticket >> BUFFER_POS_BITS) + 1);
+	close_block(buffer, old);
 	return ticket;
 }
 
