@@ -50,6 +50,25 @@ done
 for stage in /create /encode /send/message /recv/header /recv/message /recv/status /decode; do
 	grep -q "$stage" "$dir/client.jsonl" || { echo "no $stage" >&2; exit 1; }
 done
+# The profiles, as go tool pprof reads them, hold exactly the calls made, by method and side.
+go=
+for found in /usr/lib/go-*/bin/go "$(command -v go || true)"; do
+	[ -x "$found" ] && "$found" tool -n pprof >/dev/null 2>&1 && { go=$found; break; }
+done
+[ -n "$go" ] || { echo "no 'go tool pprof' (Debian: apt-get install golang-go)" >&2; exit 1; }
 for side in server client; do
-	gzip -t "$dir/$side.pb.gz"
+	recorded=$(sed -n 's/^\([0-9]*\) calls recorded.*/\1/p' "$dir/$side.out")
+	PPROF_TMPDIR="$dir" "$go" tool pprof -top -sample_index=calls "$dir/$side.pb.gz" \
+		>"$dir/$side.top" 2>/dev/null
+	unaggregated=$(sed -n 's/^unaggregated: //p' "$dir/$side.top")
+	for name in "$side" /greeter.Greeter/SayHello; do
+		# flat flat% sum% cum cum% name
+		calls=$(awk -v name="$name" '$6 == name { print $4 }' "$dir/$side.top")
+		[ "$((calls + unaggregated))" -eq "$recorded" ] || {
+			echo "$side: pprof has $calls calls of $name, $recorded were recorded" >&2
+			cat "$dir/$side.top" >&2
+			exit 1
+		}
+	done
+	echo "$side: $recorded calls recorded, as many in go tool pprof"
 done
