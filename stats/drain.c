@@ -3,15 +3,15 @@
  * Taking Stats out: drain for good, collect for profiles while the dump keeps them.
  *
  * Whoever receives a value from a ring owns its cell: nobody else changes or recycles it, so it is
- * delivered in place. Values are taken a few ahead of the one delivered, and their cells fetched
- * meanwhile: cells lie shuffled in memory.
+ * delivered in place. Values are taken a batch at a time: their cells, which lie shuffled in memory,
+ * are fetched meanwhile, and the exchanges wait for one another only, not for what a delivery does.
  */
 #include <errno.h>
 
 #include "rpcprof/view.h"
 #include "stats/read_internal.h"
 
-#define AHEAD 8
+#define BATCH 16
 
 struct taker {
 	rpcprof_view_fn *fn;
@@ -20,8 +20,8 @@ struct taker {
 	void (*after)(uint64_t value); /* what becomes of a cell that was delivered */
 	int64_t delivered;
 	bool stopped;
-	uint32_t first, count; /* of `ahead`, a ring of its own */
-	uint64_t ahead[AHEAD];
+	uint32_t count;
+	uint64_t batch[BATCH];
 };
 
 static void fetch(uint64_t value)
@@ -40,27 +40,6 @@ static void deliver(struct taker *taker, uint64_t value)
 	taker->stopped = taker->fn(taker->arg, &view) != 0;
 	taker->delivered++;
 	taker->after(value);
-}
-
-static uint64_t next(struct taker *taker)
-{
-	uint64_t value = taker->ahead[taker->first];
-
-	taker->first = (taker->first + 1) % AHEAD;
-	taker->count--;
-	return value;
-}
-
-static int take(void *arg, uint64_t value)
-{
-	struct taker *taker = arg;
-
-	fetch(value);
-	taker->ahead[(taker->first + taker->count) % AHEAD] = value;
-	if (++taker->count < AHEAD)
-		return 0;
-	deliver(taker, next(taker));
-	return taker->stopped;
 }
 
 /* A Stat that a full ring pushed out for another. */
@@ -84,12 +63,27 @@ static void put_back(struct taker *taker, uint64_t value)
 	displaced_from(taker->ring, displaced);
 }
 
-static void take_rest(struct taker *taker)
+/* Delivers the batch; what a callback that stops leaves of it goes back. */
+static void deliver_batch(struct taker *taker)
 {
-	while (taker->count != 0 && !taker->stopped)
-		deliver(taker, next(taker));
-	while (taker->count != 0)
-		put_back(taker, next(taker));
+	uint32_t i;
+
+	for (i = 0; i < taker->count && !taker->stopped; i++)
+		deliver(taker, taker->batch[i]);
+	for (; i < taker->count; i++)
+		put_back(taker, taker->batch[i]);
+	taker->count = 0;
+}
+
+static int take(void *arg, uint64_t value)
+{
+	struct taker *taker = arg;
+
+	fetch(value);
+	taker->batch[taker->count++] = value;
+	if (taker->count == BATCH)
+		deliver_batch(taker);
+	return taker->stopped;
 }
 
 static void recycle(uint64_t value)
@@ -121,7 +115,7 @@ static uint64_t take_all(struct taker *taker, struct rpcprof_buffer *ring,
 	taker->ring = ring;
 	taker->after = after;
 	(void)rpcprof_buffer_drain(ring, take, taker);
-	take_rest(taker);
+	deliver_batch(taker);
 	return (uint64_t)(taker->delivered - before);
 }
 
