@@ -20,9 +20,7 @@
 #define rpcprof_store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
 #define rpcprof_add_relaxed(p, v) __atomic_fetch_add((p), (v), __ATOMIC_RELAXED)
 #define rpcprof_or_relaxed(p, v) __atomic_fetch_or((p), (v), __ATOMIC_RELAXED)
-#define rpcprof_or_release(p, v) __atomic_fetch_or((p), (v), __ATOMIC_RELEASE)
 #define rpcprof_exchange_acq_rel(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL)
-#define rpcprof_exchange_acquire(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQUIRE)
 
 /* Compare and swap, strong; on failure *expected is what was there, by a relaxed load (acquire
  * for _acq_rel, whose loser goes on with what it found). */

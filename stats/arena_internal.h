@@ -112,8 +112,7 @@ _Static_assert(sizeof(struct rpcprof_thread_state) + sizeof(struct rpcprof_threa
 
 static inline struct rpcprof_cell *rpcprof_cell_of(uint32_t unit)
 {
-	return (struct rpcprof_cell *)(void *)(rpcprof_arena.cells +
-	                                       ((size_t)unit << RPCPROF_UNIT_SHIFT));
+	return rpcprof_unit_at_(unit);
 }
 
 /* The halves of a Stat's handle, which is also its value in a ring and the id of its view. */

@@ -166,6 +166,7 @@ int rpcprof_get_config(struct rpcprof_config *config)
 
 int rpcprof_enable(bool on)
 {
+	/* I6 acquire, here and below, pairs with I5. */
 	if (!rpcprof_started() || rpcprof_load_acquire(&rpcprof_control()->finished) != 0)
 		return -ENODEV;
 	/* E1 release, pairs with E2: all that init stored. An exchange, and so acquire too: if it
@@ -193,9 +194,11 @@ int rpcprof_at_fini(void (*fn)(void))
 
 void rpcprof_fini(void)
 {
+	/* I5 release, pairs with I6; the exchange lets one caller in. */
 	if (!rpcprof_started() ||
 	    rpcprof_exchange_acq_rel(&rpcprof_control()->finished, 1u) != 0)
 		return;
+	/* Release: an enable whose exchange (E1) reads this 0 sees `finished` too. */
 	rpcprof_store_release(&rpcprof_control_page.head.enabled, 0u);
 	for (uint32_t i = AT_FINI_MAX; i-- > 0;) {
 		void (*fn)(void) = rpcprof_load_acquire(&at_fini[i]); /* I4 */

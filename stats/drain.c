@@ -11,8 +11,6 @@
 #include "rpcprof/view.h"
 #include "stats/read_internal.h"
 
-#define BATCH 16
-
 struct taker {
 	rpcprof_view_fn *fn;
 	void *arg;
@@ -21,16 +19,8 @@ struct taker {
 	int64_t delivered;
 	bool stopped;
 	uint32_t count;
-	uint64_t batch[BATCH];
+	uint64_t batch[READ_BATCH];
 };
-
-static void fetch(uint64_t value)
-{
-	const char *cell = (const char *)rpcprof_cell_of((uint32_t)value);
-
-	for (size_t line = 0; line < sizeof(struct rpcprof_cell) + 256; line += RPCPROF_CACHE_LINE)
-		__builtin_prefetch(cell + line, 0);
-}
 
 static void deliver(struct taker *taker, uint64_t value)
 {
@@ -79,9 +69,9 @@ static int take(void *arg, uint64_t value)
 {
 	struct taker *taker = arg;
 
-	fetch(value);
+	rpcprof_cell_fetch(value);
 	taker->batch[taker->count++] = value;
-	if (taker->count == BATCH)
+	if (taker->count == READ_BATCH)
 		deliver_batch(taker);
 	return taker->stopped;
 }

@@ -9,8 +9,6 @@
  */
 #include "stats/stat_internal.h"
 
-#define NO_SLOT UINT32_MAX
-
 static struct rpcprof_timer_slot *accumulators(struct rpcprof_cell *cell)
 {
 	return &rpcprof_cell_timers(cell)[rpcprof_arena.capacity];

@@ -14,8 +14,6 @@
 
 #include "stats/read_internal.h"
 
-#define AHEAD 8
-
 struct entry {
 	uint64_t end; /* ticks */
 	uint64_t value;
@@ -31,8 +29,8 @@ struct looker {
 	size_t entry_count, entry_max;
 	int64_t delivered;
 	bool stopped;
-	uint32_t first, count;
-	uint64_t ahead[AHEAD];
+	uint32_t count;
+	uint64_t batch[READ_BATCH]; /* met together, their cells fetched meanwhile */
 	struct rpcprof_cell *copy;
 };
 
@@ -139,36 +137,28 @@ static void meet(struct looker *looker, uint64_t value)
 	}
 }
 
-static void fetch(uint64_t value)
+static void meet_batch(struct looker *looker)
 {
-	const char *cell = (const char *)rpcprof_cell_of((uint32_t)value);
-
-	for (size_t line = 0; line < sizeof(struct rpcprof_cell) + 256; line += RPCPROF_CACHE_LINE)
-		__builtin_prefetch(cell + line, 0);
+	for (uint32_t i = 0; i < looker->count && !looker->stopped; i++)
+		meet(looker, looker->batch[i]);
+	looker->count = 0;
 }
 
 static int visit(void *arg, uint64_t value)
 {
 	struct looker *looker = arg;
 
-	fetch(value);
-	looker->ahead[(looker->first + looker->count) % AHEAD] = value;
-	if (++looker->count < AHEAD)
-		return 0;
-	value = looker->ahead[looker->first];
-	looker->first = (looker->first + 1) % AHEAD;
-	looker->count--;
-	meet(looker, value);
+	rpcprof_cell_fetch(value);
+	looker->batch[looker->count++] = value;
+	if (looker->count == READ_BATCH)
+		meet_batch(looker);
 	return looker->stopped;
 }
 
 static void walk(struct looker *looker, const struct rpcprof_buffer *ring)
 {
 	(void)rpcprof_buffer_walk(ring, visit, looker);
-	for (; looker->count != 0 && !looker->stopped; looker->count--) {
-		meet(looker, looker->ahead[looker->first]);
-		looker->first = (looker->first + 1) % AHEAD;
-	}
+	meet_batch(looker);
 }
 
 static int by_end(const void *a, const void *b)

@@ -5,6 +5,8 @@
 #include "rpcprof/timer.h"
 #include "stats/arena_internal.h"
 
+#define NO_SLOT UINT32_MAX
+
 /* Lets the owner hand slots next .. limit - 1 to itself. One store for both words: a signal handler
  * that granted itself others meanwhile loses what is left of them, and no slot is given twice. */
 static inline void rpcprof_grant(struct rpcprof_cell *cell, uint32_t next, uint32_t limit)

@@ -9,8 +9,6 @@
  */
 #include "stats/stat_internal.h"
 
-#define NO_SLOT UINT32_MAX
-
 /* Claims up to `want` slots; the first one, or NO_SLOT when the cell is full or has moved on. */
 static uint32_t slots_claim(struct rpcprof_cell *cell, uint32_t generation, uint32_t want,
                             uint32_t *got)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Long because it is one subject over one set of fixtures: the writer, the reader and what they refuse. */
 #include <criterion/criterion.h>
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Long because it is one subject over one set of fixtures: the builder, by hand and against a brute-force oracle. */
 #include <criterion/criterion.h>
 
 #include <stdlib.h>
