@@ -31,31 +31,7 @@
 #include "atomic_internal.h"
 #include "buffer/cpu_internal.h"
 
-#ifndef __has_feature
-#define __has_feature(x) 0
-#endif
-
 #define likely(x) __builtin_expect(!!(x), 1)
-
-/*
- * Takes the next position of this CPU's own shard.
- *
- * On x86-64 one xadd WITHOUT the lock prefix, which would cost half of the whole push. A single
- * instruction is whole against preemption and signals on its CPU, and the others have words of
- * their own. Only a thread that is moved between reading the CPU number and here meets another;
- * then both may get one ticket, or an older block come back into the word. Any slot is safe.
- */
-static inline uint64_t take_ticket(uint64_t *cur)
-{
-#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__) && !__has_feature(thread_sanitizer)
-	uint64_t ticket = 1;
-
-	__asm__ volatile("xaddq %0, %1" : "+r"(ticket), "+m"(*cur) : : "cc");
-	return ticket;
-#else
-	return rpcprof_add_relaxed(cur, 1);
-#endif
-}
 
 static inline struct buffer_block *ticket_block(const struct rpcprof_buffer *buffer,
 						uint64_t ticket)
@@ -182,7 +158,9 @@ uint64_t rpcprof_buffer_push_peek(struct rpcprof_buffer *buffer, uint64_t value,
 	if (!likely(cpu < buffer->own_cpus))
 		return push_shared(buffer, cpu, value, next);
 	cur = &buffer_shard(buffer, cpu)->cur;
-	ticket = take_ticket(cur);
+	/* Only a thread that is moved between reading the CPU number and here meets another; then
+	 * both may get one ticket, or an older block come back into the word. Any slot is safe. */
+	ticket = rpcprof_next_unlocked(cur);
 	if (likely(ticket_valid(buffer, ticket)))
 		return put(buffer, ticket, value, next);
 	return push_slow(buffer, cur, value, next);
