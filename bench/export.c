@@ -42,7 +42,7 @@ static uint64_t aggregate_stat(uint64_t count, uint32_t thread)
 {
 	(void)count;
 	(void)thread;
-	return (uint64_t)rpcprof_collect(add, aggregate);
+	return (uint64_t)rpcprof_drain(add, aggregate);
 }
 
 static uint64_t mix(uint64_t x)

@@ -92,29 +92,20 @@ static struct span span_of(const struct rpcprof_timer_view *timer, const struct 
 	return span;
 }
 
-/* The timers in slot order. Returns how many; *ordered: each begins after the one before ended. */
+/* The timers in slot order. Returns how many. */
 static uint32_t gather(struct rpcprof_stack *stack, const struct rpcprof_view *view,
-                       const struct scale *scale, uint64_t limit, struct span *spans,
-                       bool *ordered)
+                       const struct scale *scale, uint64_t limit, struct span *spans)
 {
 	struct met met = {.ticks = scale->origin, .ns = 0};
 	struct rpcprof_timer_view timer;
-	uint64_t last = 0;
 	uint32_t count = 0;
 
-	*ordered = true;
 	for (uint32_t i = 0; i < view->slots && count < RPCPROF_STACK_TIMERS; i++) {
-		struct span *span = &spans[count];
-
 		if (!rpcprof_view_timer(view, i, &timer))
 			continue;
 		if (timer.end != 0 && is_before(timer.end, timer.begin))
 			stack->negative++;
-		*span = span_of(&timer, scale, limit, &met);
-		if (span->begin < last || span->begin == span->end)
-			*ordered = false; /* empty ones may have a parent: the sweep finds it */
-		last = span->end;
-		count++;
+		spans[count++] = span_of(&timer, scale, limit, &met);
 	}
 	return count;
 }
@@ -138,16 +129,13 @@ static void sort(struct span *spans, uint32_t count)
 	}
 }
 
-static void fill(struct rpcprof_stack *stack, const struct span *spans, uint32_t count)
+static void node_init(struct rpcprof_stack *stack, uint32_t node, const struct span *span)
 {
-	for (uint32_t i = 0; i < count; i++) {
-		uint64_t end = min_u64(spans[i].end, stack->wall_ns);
-		uint64_t length = end > spans[i].begin ? end - spans[i].begin : 0;
+	uint64_t end = min_u64(span->end, stack->wall_ns);
+	uint64_t length = end > span->begin ? end - span->begin : 0;
 
-		stack->nodes[i + 1] = (struct rpcprof_stack_node){
-			.tag = spans[i].tag, .length_ns = length, .longest_ns = length, .count = 1};
-	}
-	stack->count = count + 1;
+	stack->nodes[node] = (struct rpcprof_stack_node){
+		.tag = span->tag, .length_ns = length, .longest_ns = length, .count = 1};
 }
 
 /* Gives node what of [begin, end) lies in the part. */
@@ -160,17 +148,34 @@ static void charge(struct rpcprof_stack *stack, uint32_t node, uint64_t from, ui
 		stack->nodes[node].self_ns += end - begin;
 }
 
-/* Nothing overlaps: each timer is the method's child and owns all its instants. */
-static void lay_ordered(struct rpcprof_stack *stack, const struct span *spans, uint32_t count,
-                        uint64_t from)
+/* What nearly all calls are, in one pass: each timer begins after the one before ended, is the
+ * method's child and owns all its instants. False if it is not so: lay_any() starts anew. Empty
+ * timers may have a parent, which takes its sweep. */
+static bool lay_ordered(struct rpcprof_stack *stack, const struct rpcprof_view *view,
+                        const struct scale *scale, uint64_t limit, uint64_t from)
 {
+	struct met met = {.ticks = scale->origin, .ns = 0};
 	uint64_t left = stack->wall_ns > from ? stack->wall_ns - from : 0;
+	struct rpcprof_timer_view timer;
+	uint64_t last = 0;
+	uint32_t node = 1;
 
-	for (uint32_t i = 0; i < count; i++) {
-		charge(stack, i + 1, from, spans[i].begin, spans[i].end);
-		left -= stack->nodes[i + 1].self_ns;
+	for (uint32_t i = 0; i < view->slots && node <= RPCPROF_STACK_TIMERS; i++) {
+		struct span span;
+
+		if (!rpcprof_view_timer(view, i, &timer))
+			continue;
+		span = span_of(&timer, scale, limit, &met);
+		if (span.begin < last || span.begin == span.end)
+			return false;
+		last = span.end;
+		node_init(stack, node, &span);
+		charge(stack, node, from, span.begin, span.end);
+		left -= stack->nodes[node++].self_ns;
 	}
 	stack->nodes[0].self_ns = left;
+	stack->count = node;
+	return true;
 }
 
 /* Brings the cursor to `until`; no span begins in between. A span is forgotten only when it ended
@@ -207,11 +212,14 @@ static uint32_t parent_of(const struct sweep *sweep, uint32_t i)
 	return 0;
 }
 
-static void lay_any(struct rpcprof_stack *stack, const struct span *spans, uint32_t count,
-                    uint64_t from)
+static void lay_any(struct rpcprof_stack *stack, const struct rpcprof_view *view,
+                    const struct scale *scale, uint64_t limit, uint64_t from)
 {
+	struct span spans[RPCPROF_STACK_TIMERS];
+	uint32_t count = gather(stack, view, scale, limit, spans);
 	struct sweep sweep;
 
+	sort(spans, count);
 	sweep.stack = stack;
 	sweep.spans = spans;
 	sweep.from = from;
@@ -219,10 +227,12 @@ static void lay_any(struct rpcprof_stack *stack, const struct span *spans, uint3
 	sweep.depth = 0;
 	for (uint32_t i = 0; i < count; i++) {
 		advance(&sweep, spans[i].begin);
+		node_init(stack, i + 1, &spans[i]);
 		stack->nodes[i + 1].parent = parent_of(&sweep, i);
 		sweep.open[sweep.depth++] = (uint8_t)i;
 	}
 	advance(&sweep, stack->wall_ns);
+	stack->count = count + 1;
 }
 
 /* Of a total of nanoseconds the part not charged before, out of the method's self time. */
@@ -254,25 +264,17 @@ void rpcprof_stack_build(struct rpcprof_stack *stack, const struct rpcprof_view 
                          const struct rpcprof_stack_part *part)
 {
 	const struct scale scale = scale_of(map, rpcprof_view_begin(view));
-	struct span spans[RPCPROF_STACK_TIMERS];
-	uint32_t count;
-	bool ordered;
+	uint64_t limit;
 
 	stack->wall_ns = ns_of(&scale, part->end);
 	stack->negative = is_before(part->end, scale.origin);
 	for (uint32_t i = 0; i < RPCPROF_ACCUMULATORS; i++)
 		stack->fold_ns[i] = part->fold_ns[i];
-	count = gather(stack, view, &scale, part->in_flight ? UINT64_MAX : stack->wall_ns, spans,
-	               &ordered);
 	stack->nodes[0] = (struct rpcprof_stack_node){.length_ns = stack->wall_ns,
 	                                              .longest_ns = stack->wall_ns, .count = 1};
-	if (!ordered)
-		sort(spans, count);
-	fill(stack, spans, count);
-	if (ordered)
-		lay_ordered(stack, spans, count, part->from_ns);
-	else
-		lay_any(stack, spans, count, part->from_ns);
+	limit = part->in_flight ? UINT64_MAX : stack->wall_ns;
+	if (!lay_ordered(stack, view, &scale, limit, part->from_ns))
+		lay_any(stack, view, &scale, limit, part->from_ns);
 	if (rpcprof_view_folded(view) != 0)
 		lay_folds(stack, view, &scale);
 }

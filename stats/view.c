@@ -6,13 +6,18 @@
 
 #include "stats/read_internal.h"
 
+/* Below capacity no accumulator was prepared, or none used: its stamp may be old. */
+static bool may_have_folded(const struct rpcprof_view *view)
+{
+	return view->slots >= rpcprof_arena.capacity;
+}
+
 bool rpcprof_view_fold(const struct rpcprof_view *view, uint32_t i, struct rpcprof_fold_view *out)
 {
 	const struct rpcprof_timer_slot *slot =
 		&rpcprof_cell_timers(view->cell)[rpcprof_arena.capacity + i];
 
-	/* Below capacity no accumulator was prepared, or none used: its stamp may be old. */
-	if (i >= RPCPROF_ACCUMULATORS || view->slots < rpcprof_arena.capacity ||
+	if (i >= RPCPROF_ACCUMULATORS || !may_have_folded(view) ||
 	    slot->stamp >> 32 != view->generation || slot->thread == 0)
 		return false;
 	out->tag = (uint32_t)slot->stamp;
@@ -27,7 +32,7 @@ uint64_t rpcprof_view_folded(const struct rpcprof_view *view)
 	struct rpcprof_fold_view fold;
 	uint64_t count = 0;
 
-	for (uint32_t i = 0; i < RPCPROF_ACCUMULATORS; i++)
+	for (uint32_t i = 0; may_have_folded(view) && i < RPCPROF_ACCUMULATORS; i++)
 		if (rpcprof_view_fold(view, i, &fold))
 			count += fold.count;
 	return count;
