@@ -36,13 +36,26 @@ struct looker {
 
 /* V3 acquire, pairs with M1: commit words come before what they commit, and no later load passes
  * one, else a Stat in flight shows the last generation's bytes as this one's. */
-static void copy_header(struct rpcprof_cell *copy, const struct rpcprof_cell *cell)
+static void copy_words(uint64_t *to, const uint64_t *from, size_t count)
 {
-	const uint64_t *from = (const uint64_t *)cell;
-	uint64_t *to = (uint64_t *)copy;
-
-	for (size_t i = 0; i < sizeof(*cell) / sizeof(*to); i++)
+	for (size_t i = 0; i < count; i++)
 		to[i] = rpcprof_load_acquire(&from[i]);
+}
+
+#define WORDS(member) (sizeof(((struct rpcprof_cell *)NULL)->member) / sizeof(uint64_t))
+
+/* What was set, and of what was not only the word that says so. */
+static void copy_header(struct rpcprof_cell *copy, const struct rpcprof_cell *cell,
+                        uint32_t generation)
+{
+	copy_words(&copy->seq, &cell->seq, offsetof(struct rpcprof_cell, metadata) / 8);
+	copy_words(&copy->trace_word, &cell->trace_word, 1);
+	if (copy->metadata_word >> 32 == generation)
+		copy_words(copy->metadata, cell->metadata, WORDS(metadata));
+	if (copy->trace_word >> 32 == generation)
+		copy_words(copy->trace_id, cell->trace_id, WORDS(trace_id) + WORDS(span_id));
+	if (copy->label_word >> 32 == generation)
+		copy_words(copy->labels, cell->labels, WORDS(labels));
 }
 
 static void copy_timers(struct rpcprof_timer_slot *to, const struct rpcprof_timer_slot *from,
@@ -75,7 +88,7 @@ bool rpcprof_cell_copy(struct rpcprof_cell *copy, const struct rpcprof_cell *cel
 	/* V1 acquire, pairs with S2 and S3: at least what that seq published. */
 	if (rpcprof_load_acquire(&cell->seq) != wanted)
 		return false;
-	copy_header(copy, cell);
+	copy_header(copy, cell, generation);
 	copy_timers(rpcprof_cell_timers(copy), rpcprof_cell_timers(cell), slots_used(copy));
 	/* V2 acquire fence, pairs with S1: had any word come from a later generation, seq would
 	 * show it now; else a torn copy is accepted. */
