@@ -13,6 +13,7 @@ struct walk {
 	const struct input *input;
 	struct dump_receiver *receiver;
 	size_t at; /* of the line or document at hand */
+	bool began; /* a header was met: of dumps one after the other, the first one's is shown */
 	struct dump_stage stages[DUMP_STAGES_MAX];
 };
 
@@ -74,8 +75,11 @@ static int give_line(struct walk *walk, const json_t *line, bool *ended)
 	if (call != NULL)
 		return give_call(walk, call);
 	if (header != NULL) {
+		bool first = !walk->began;
+
+		walk->began = true;
 		*ended = false;
-		return walk->at == 0 ? give_header(walk, header) : EXIT_DONE;
+		return first ? give_header(walk, header) : EXIT_DONE;
 	}
 	if (end == NULL)
 		return input_complain(walk->input, walk->at,

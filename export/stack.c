@@ -36,10 +36,11 @@ struct sweep {
 	uint8_t open[RPCPROF_STACK_TIMERS]; /* begun, not known to have ended; latest begun last */
 };
 
-/* Counters may pass 2^64: ticks compare by signed difference. */
+/* Counters may pass 2^64: ticks compare by signed difference. Half the range away, where either
+ * could be said, is not before, as in timers/convert.c. */
 static bool is_before(uint64_t a, uint64_t b)
 {
-	return (int64_t)(a - b) < 0;
+	return (int64_t)(b - a) > 0;
 }
 
 static uint64_t min_u64(uint64_t a, uint64_t b)

@@ -42,6 +42,9 @@ run 2 top - # standard input is empty
 
 # dump: the table that the library writes; any form gives any other
 "$rpcprof" dump calls.jsonl | cmp - calls.txt || fail "the table is not the library's"
+# A dump after a blank line was shown without its header, whose version nobody had looked at.
+{ echo; cat calls.jsonl; } >blank.jsonl
+"$rpcprof" dump blank.jsonl | cmp - calls.txt || fail "a blank line first"
 "$rpcprof" dump -f json calls.jsonl | cmp - calls.json || fail "jsonl to json"
 "$rpcprof" dump -f jsonl calls.json | cmp - calls.jsonl || fail "json to jsonl"
 count() { "$rpcprof" dump "$@" calls.json -f jsonl | grep -c '^{"call"'; }

@@ -503,6 +503,17 @@ Test(stacks, nanoseconds_are_those_of_the_clock)
 	}
 }
 
+/* The end half the range of ticks after the begin was as far as can be here, and 0 there. */
+Test(stacks, half_the_range_away_is_as_the_clock_says)
+{
+	clock_of(0);
+	call((uint64_t)1 << 63);
+	build();
+	cr_assert_eq(stack.wall_ns,
+	             rpcprof_clock_elapsed_ns(&map, room.cell.begin, room.cell.end));
+	cr_assert_eq(stack.negative, 0);
+}
+
 Test(stacks, each_call_has_the_slope_of_its_begin)
 {
 	static const uint64_t begins[] = {1, 999, 1000, 1999, 2000, 2001, 90000};
