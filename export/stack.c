@@ -1,14 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "export/stack_internal.h"
 
-/* A timer in nanoseconds from the call's begin. Span i is node i + 1. */
-struct span {
-	uint64_t begin;
-	uint64_t end; /* UINT64_MAX: open, of a call in flight */
-	uint32_t thread;
-	uint32_t tag;
-};
-
 /*
  * rpcprof_clock_elapsed_ns() with the search for the slope done once per Stat: to the bit the same
  * (a test says so), and half the cost of a Stat without the seventeen calls.
@@ -29,7 +21,7 @@ struct met {
 /* What the sweep over the spans knows at `cursor`. */
 struct sweep {
 	struct rpcprof_stack *stack;
-	const struct span *spans;
+	const struct rpcprof_span *spans;
 	uint64_t from;
 	uint64_t cursor;
 	uint32_t depth;
@@ -75,11 +67,11 @@ static uint64_t ns_of(const struct scale *scale, uint64_t ticks)
 
 /* The span of a timer. *met: the last end and its nanoseconds; where laps meet, one conversion
  * serves both. */
-static struct span span_of(const struct rpcprof_timer_view *timer, const struct scale *scale,
-                           uint64_t limit, struct met *met)
+static struct rpcprof_span span_of(const struct rpcprof_timer_view *timer,
+                                   const struct scale *scale, uint64_t limit, struct met *met)
 {
-	struct span span = {.thread = timer->thread, .tag = timer->tag, .begin = met->ns,
-	                    .end = limit};
+	struct rpcprof_span span = {.thread = timer->thread, .tag = timer->tag, .begin = met->ns,
+	                            .end = limit};
 
 	if (timer->begin != met->ticks)
 		span.begin = min_u64(ns_of(scale, timer->begin), limit);
@@ -95,7 +87,7 @@ static struct span span_of(const struct rpcprof_timer_view *timer, const struct 
 
 /* The timers in slot order. Returns how many. */
 static uint32_t gather(struct rpcprof_stack *stack, const struct rpcprof_view *view,
-                       const struct scale *scale, uint64_t limit, struct span *spans)
+                       const struct scale *scale, uint64_t limit, struct rpcprof_span *spans)
 {
 	struct met met = {.ticks = scale->origin, .ns = 0};
 	struct rpcprof_timer_view timer;
@@ -111,17 +103,17 @@ static uint32_t gather(struct rpcprof_stack *stack, const struct rpcprof_view *v
 	return count;
 }
 
-static bool begins_later(const struct span *a, const struct span *b)
+static bool begins_later(const struct rpcprof_span *a, const struct rpcprof_span *b)
 {
 	return a->begin != b->begin ? a->begin > b->begin : a->end < b->end;
 }
 
 /* By begin, the longer first, else as they were: a container comes before what it contains.
  * Insertion, since slots are nearly in order and few. */
-static void sort(struct span *spans, uint32_t count)
+static void sort(struct rpcprof_span *spans, uint32_t count)
 {
 	for (uint32_t i = 1; i < count; i++) {
-		struct span span = spans[i];
+		struct rpcprof_span span = spans[i];
 		uint32_t k = i;
 
 		for (; k > 0 && begins_later(&spans[k - 1], &span); k--)
@@ -130,7 +122,7 @@ static void sort(struct span *spans, uint32_t count)
 	}
 }
 
-static void node_init(struct rpcprof_stack *stack, uint32_t node, const struct span *span)
+static void node_init(struct rpcprof_stack *stack, uint32_t node, const struct rpcprof_span *span)
 {
 	uint64_t end = min_u64(span->end, stack->wall_ns);
 	uint64_t length = end > span->begin ? end - span->begin : 0;
@@ -162,7 +154,7 @@ static bool lay_ordered(struct rpcprof_stack *stack, const struct rpcprof_view *
 	uint32_t node = 1;
 
 	for (uint32_t i = 0; i < view->slots && node <= RPCPROF_STACK_TIMERS; i++) {
-		struct span span;
+		struct rpcprof_span span;
 
 		if (!rpcprof_view_timer(view, i, &timer))
 			continue;
@@ -202,10 +194,10 @@ static void advance(struct sweep *sweep, uint64_t until)
  * could are in `open`: they began before it and have not ended before it begins. */
 static uint32_t parent_of(const struct sweep *sweep, uint32_t i)
 {
-	const struct span *span = &sweep->spans[i];
+	const struct rpcprof_span *span = &sweep->spans[i];
 
 	for (uint32_t k = sweep->depth; k-- > 0;) {
-		const struct span *other = &sweep->spans[sweep->open[k]];
+		const struct rpcprof_span *other = &sweep->spans[sweep->open[k]];
 
 		if (other->thread == span->thread && other->end >= span->end)
 			return sweep->open[k] + 1u;
@@ -213,11 +205,9 @@ static uint32_t parent_of(const struct sweep *sweep, uint32_t i)
 	return 0;
 }
 
-static void lay_any(struct rpcprof_stack *stack, const struct rpcprof_view *view,
-                    const struct scale *scale, uint64_t limit, uint64_t from)
+static void lay_any(struct rpcprof_stack *stack, struct rpcprof_span *spans, uint32_t count,
+                    uint64_t from)
 {
-	struct span spans[RPCPROF_STACK_TIMERS];
-	uint32_t count = gather(stack, view, scale, limit, spans);
 	struct sweep sweep;
 
 	sort(spans, count);
@@ -236,6 +226,32 @@ static void lay_any(struct rpcprof_stack *stack, const struct rpcprof_view *view
 	stack->count = count + 1;
 }
 
+static void method_init(struct rpcprof_stack *stack)
+{
+	stack->nodes[0] = (struct rpcprof_stack_node){.length_ns = stack->wall_ns,
+	                                              .longest_ns = stack->wall_ns, .count = 1};
+}
+
+void rpcprof_stack_lay(struct rpcprof_stack *stack, uint64_t wall_ns, struct rpcprof_span *spans,
+                       uint32_t count)
+{
+	stack->wall_ns = wall_ns;
+	stack->negative = 0;
+	method_init(stack);
+	lay_any(stack, spans, count, 0);
+}
+
+struct rpcprof_stack_node *rpcprof_stack_add_fold(struct rpcprof_stack *stack, uint32_t tag,
+                                                  uint64_t due_ns)
+{
+	struct rpcprof_stack_node *node = &stack->nodes[stack->count++];
+
+	*node = (struct rpcprof_stack_node){.tag = tag};
+	node->self_ns = min_u64(due_ns, stack->nodes[0].self_ns);
+	stack->nodes[0].self_ns -= node->self_ns;
+	return node;
+}
+
 /* Of a total of nanoseconds the part not charged before, out of the method's self time. */
 static void lay_folds(struct rpcprof_stack *stack, const struct rpcprof_view *view,
                       const struct scale *scale)
@@ -243,20 +259,18 @@ static void lay_folds(struct rpcprof_stack *stack, const struct rpcprof_view *vi
 	struct rpcprof_fold_view fold;
 
 	for (uint32_t i = 0; i < RPCPROF_ACCUMULATORS; i++) {
-		struct rpcprof_stack_node *node = &stack->nodes[stack->count];
+		struct rpcprof_stack_node *node;
 		uint64_t total, due;
 
 		if (!rpcprof_view_fold(view, i, &fold))
 			continue;
 		total = ns_of(scale, scale->origin + fold.total_ticks);
 		due = total > stack->fold_ns[i] ? total - stack->fold_ns[i] : 0;
-		*node = (struct rpcprof_stack_node){.tag = fold.tag, .length_ns = total,
-		                                    .count = fold.count};
+		node = rpcprof_stack_add_fold(stack, fold.tag, due);
+		node->length_ns = total;
 		node->longest_ns = ns_of(scale, scale->origin + fold.longest_ticks);
-		node->self_ns = min_u64(due, stack->nodes[0].self_ns);
-		stack->nodes[0].self_ns -= node->self_ns;
+		node->count = fold.count;
 		stack->fold_ns[i] += node->self_ns;
-		stack->count++;
 	}
 }
 
@@ -271,11 +285,13 @@ void rpcprof_stack_build(struct rpcprof_stack *stack, const struct rpcprof_view 
 	stack->negative = is_before(part->end, scale.origin);
 	for (uint32_t i = 0; i < RPCPROF_ACCUMULATORS; i++)
 		stack->fold_ns[i] = part->fold_ns[i];
-	stack->nodes[0] = (struct rpcprof_stack_node){.length_ns = stack->wall_ns,
-	                                              .longest_ns = stack->wall_ns, .count = 1};
+	method_init(stack);
 	limit = part->in_flight ? UINT64_MAX : stack->wall_ns;
-	if (!lay_ordered(stack, view, &scale, limit, part->from_ns))
-		lay_any(stack, view, &scale, limit, part->from_ns);
+	if (!lay_ordered(stack, view, &scale, limit, part->from_ns)) {
+		struct rpcprof_span spans[RPCPROF_STACK_TIMERS];
+
+		lay_any(stack, spans, gather(stack, view, &scale, limit, spans), part->from_ns);
+	}
 	if (rpcprof_view_folded(view) != 0)
 		lay_folds(stack, view, &scale);
 }

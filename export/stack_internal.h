@@ -31,6 +31,14 @@ struct rpcprof_stack {
 	struct rpcprof_stack_node nodes[RPCPROF_STACK_NODES];
 };
 
+/* A timer in nanoseconds from the call's begin. */
+struct rpcprof_span {
+	uint64_t begin;
+	uint64_t end; /* UINT64_MAX: open, of a call in flight */
+	uint32_t thread;
+	uint32_t tag;
+};
+
 /* Which part of a call to lay out: from from_ns after its begin to `end`. */
 struct rpcprof_stack_part {
 	uint64_t end;     /* ticks */
@@ -53,5 +61,16 @@ struct rpcprof_stack_part {
 void rpcprof_stack_build(struct rpcprof_stack *stack, const struct rpcprof_view *view,
                          const struct rpcprof_clock_map *map,
                          const struct rpcprof_stack_part *part);
+
+/*
+ * The same of timers that are nanoseconds already, as those of a saved dump are. Sorts the spans,
+ * at most RPCPROF_STACK_TIMERS, whose bounds lie within wall_ns; span i is node i + 1 then.
+ */
+void rpcprof_stack_lay(struct rpcprof_stack *stack, uint64_t wall_ns,
+                       struct rpcprof_span *spans, uint32_t count);
+
+/* Adds the node of a fold, which takes due_ns of the method's self time, no more than is left. */
+struct rpcprof_stack_node *rpcprof_stack_add_fold(struct rpcprof_stack *stack, uint32_t tag,
+                                                  uint64_t due_ns);
 
 #endif
