@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 enum exit_code {
 	EXIT_DONE = 0,
@@ -23,8 +24,10 @@ struct command {
 
 int command_diff(int argc, char **argv);
 int command_dump(int argc, char **argv);
+int command_flame(int argc, char **argv);
 int command_merge(int argc, char **argv);
 int command_top(int argc, char **argv);
+int command_trace(int argc, char **argv);
 
 /* One line on stderr, "rpcprof: ...". Returns code. */
 __attribute__((format(printf, 2, 3))) int complain(enum exit_code code, const char *format, ...);
@@ -40,7 +43,20 @@ void progress_end(void);
 /* A whole number of 1 and up for an option; else ends by argp_error(). */
 size_t parse_count(struct argp_state *state, const char *option, const char *text);
 
-/* Writes a file whole or not at all: beside it, then renamed. "-" is stdout. An exit_code. */
+/* A file that is written whole or not at all: beside it, then renamed. "-" is stdout. */
+struct output {
+	FILE *stream;
+	const char *path;
+	char *temporary; /* NULL for stdout, devices and pipes */
+};
+
+/* `what` it is, if it is nothing for terminals, "a profile"; else NULL. An exit_code. */
+int output_open(struct output *output, const char *path, const char *what);
+/* Puts the file in place if status is EXIT_DONE and all could be written, else leaves what was
+ * there. Returns status, or EXIT_SYSTEM after a complaint. */
+int output_close(struct output *output, int status);
+
+/* The same of bytes of a profile. */
 int write_file(const char *path, const uint8_t *bytes, size_t length);
 
 #endif

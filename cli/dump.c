@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/input_internal.h"
+#include "cli/filter_internal.h"
 
-#include <ctype.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,17 +9,13 @@
 
 struct arguments {
 	const char *file;
-	const char *side, *method;
-	uint64_t last; /* 0 = all */
-	uint64_t min_duration_ns;
-	int32_t status;
-	bool by_status, in_flight, finished;
+	struct call_filter filter;
 	struct dump_writer writer;
 	uint64_t matches; /* of the first pass */
 	uint64_t seen;    /* of the second */
 };
 
-enum option_key { SIDE = 256, METHOD, STATUS, MIN_DURATION, COLOUR, IN_FLIGHT, FINISHED };
+#define COLOUR 256 /* an option without a letter */
 
 static void parse_format(struct argp_state *state, struct arguments *arguments, const char *name)
 {
@@ -45,76 +39,19 @@ static void parse_colour(struct argp_state *state, struct arguments *arguments, 
 		argp_error(state, "--colour takes auto, always or never, not \"%s\"", when);
 }
 
-static void parse_status(struct argp_state *state, struct arguments *arguments, const char *text)
-{
-	char *end;
-	long number;
-
-	arguments->by_status = true;
-	for (arguments->status = 0; rpcprof_dump_status_name(arguments->status) != NULL;
-	     arguments->status++)
-		if (strcasecmp(text, rpcprof_dump_status_name(arguments->status)) == 0)
-			return;
-	errno = 0;
-	number = strtol(text, &end, 10);
-	if (end == text || *end != '\0' || errno != 0 || number < INT32_MIN || number > INT32_MAX)
-		argp_error(state,
-		           "--status takes a number or a gRPC status like UNAVAILABLE, "
-		           "not \"%s\"",
-		           text);
-	arguments->status = (int32_t)number;
-}
-
-/* "5ms": a number and ns, us, ms or s. */
-static uint64_t parse_duration(struct argp_state *state, const char *text)
-{
-	static const struct {
-		const char *name;
-		double ns;
-	} units[] = {{"ns", 1}, {"us", 1e3}, {"ms", 1e6}, {"s", 1e9}};
-	char *end;
-	double number = strtod(text, &end);
-
-	for (size_t i = 0; isdigit((unsigned char)text[0]) && i < sizeof(units) / sizeof(units[0]);
-	     i++)
-		if (strcmp(end, units[i].name) == 0 && number * units[i].ns < 9e18)
-			return (uint64_t)(number * units[i].ns);
-	argp_error(state, "--min-duration takes a number and ns, us, ms or s, like 5ms, not \"%s\"",
-	           text);
-	return 0;
-}
-
 static error_t parse(int key, char *argument, struct argp_state *state)
 {
 	struct arguments *arguments = state->input;
 
 	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &arguments->filter;
+		return 0;
 	case 'f':
 		parse_format(state, arguments, argument);
 		return 0;
-	case 'n':
-		arguments->last = parse_count(state, "--last", argument);
-		return 0;
-	case SIDE:
-		arguments->side = argument;
-		return 0;
-	case METHOD:
-		arguments->method = argument;
-		return 0;
-	case STATUS:
-		parse_status(state, arguments, argument);
-		return 0;
-	case MIN_DURATION:
-		arguments->min_duration_ns = parse_duration(state, argument);
-		return 0;
 	case COLOUR:
 		parse_colour(state, arguments, argument);
-		return 0;
-	case IN_FLIGHT:
-		arguments->in_flight = true;
-		return 0;
-	case FINISHED:
-		arguments->finished = true;
 		return 0;
 	case ARGP_KEY_ARG:
 		if (arguments->file != NULL)
@@ -129,25 +66,11 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 	}
 }
 
-static bool matches(const struct arguments *arguments, const struct dump_call *call)
-{
-	if (arguments->side != NULL && strcmp(arguments->side, call->side) != 0)
-		return false;
-	if (arguments->method != NULL &&
-	    (call->method == NULL || strcmp(arguments->method, call->method) != 0))
-		return false;
-	if (arguments->by_status && (!call->has_status || call->status != arguments->status))
-		return false;
-	if (arguments->in_flight != arguments->finished && call->in_flight != arguments->in_flight)
-		return false;
-	return call->duration_ns >= arguments->min_duration_ns;
-}
-
 static int count_call(void *arg, const struct dump_call *call)
 {
 	struct arguments *arguments = arg;
 
-	arguments->matches += matches(arguments, call);
+	arguments->matches += call_filter_matches(&arguments->filter, call);
 	return EXIT_DONE;
 }
 
@@ -169,10 +92,10 @@ static int write_call(void *arg, const struct dump_call *call)
 {
 	struct arguments *arguments = arg;
 
-	if (!matches(arguments, call))
+	if (!call_filter_matches(&arguments->filter, call))
 		return EXIT_DONE;
 	arguments->seen++;
-	if (arguments->last != 0 && arguments->seen + arguments->last <= arguments->matches)
+	if (arguments->filter.last != 0 && arguments->seen + arguments->filter.last <= arguments->matches)
 		return EXIT_DONE;
 	return output_status(rpcprof_dump_write_call(&arguments->writer, call));
 }
@@ -261,8 +184,8 @@ static int show_profile(const struct rpcprof_pprof *profile, const struct argume
 		rpcprof_dump_print_name(stdout, rpcprof_pprof_text(profile, profile->types[i].unit));
 	}
 	fputc('\n', stdout);
-	if (arguments->last != 0 && arguments->last < profile->samples_count)
-		first = profile->samples_count - arguments->last;
+	if (arguments->filter.last != 0 && arguments->filter.last < profile->samples_count)
+		first = profile->samples_count - arguments->filter.last;
 	for (size_t i = first; i < profile->samples_count; i++)
 		print_sample(profile, i);
 	return finish_stdout();
@@ -277,9 +200,8 @@ static int show_file(struct arguments *arguments)
 		return status;
 	if (input.profile == NULL)
 		status = show_dump(&input, arguments);
-	else if (arguments->writer.format != RPCPROF_DUMP_TABLE || arguments->side != NULL ||
-	         arguments->method != NULL || arguments->by_status ||
-	         arguments->min_duration_ns != 0 || arguments->in_flight || arguments->finished)
+	else if (arguments->writer.format != RPCPROF_DUMP_TABLE ||
+	         call_filter_is_of_calls(&arguments->filter))
 		status = complain(EXIT_USAGE,
 		                  "%s: a profile has no single calls: only --last goes with it",
 		                  arguments->file);
@@ -293,21 +215,18 @@ int command_dump(int argc, char **argv)
 {
 	static const struct argp_option options[] = {
 		{"format", 'f', "FORMAT", 0, "table (default), json or jsonl", 0},
-		{"last", 'n', "N", 0, "Only the last N of the calls that match", 0},
-		{"side", SIDE, "SIDE", 0, "Only calls of this side: server or client", 0},
-		{"method", METHOD, "METHOD", 0, "Only calls of /package.Service/Method", 0},
-		{"status", STATUS, "STATUS", 0, "Only calls that ended so: UNAVAILABLE, or 14", 0},
-		{"min-duration", MIN_DURATION, "TIME", 0,
-	         "Only calls that took at least so long: 5ms, 100us", 0},
-		{"finished", FINISHED, NULL, 0, "Only calls that had finished", 0},
-		{"in-flight", IN_FLIGHT, NULL, 0, "Only calls that had not", 0},
 		{"colour", COLOUR, "WHEN", 0, "auto (default: on a terminal), always or never", 0},
 		{"color", COLOUR, NULL, OPTION_ALIAS, NULL, 0},
+		{0},
+	};
+	static const struct argp_child children[] = {
+		{&call_filter_argp, 0, "Which calls:", 0},
 		{0},
 	};
 	static const struct argp argp = {
 		.options = options,
 		.parser = parse,
+		.children = children,
 		.args_doc = "FILE",
 		.doc = "Shows a dump that was saved as JSON or JSON lines, or writes it in another "
 		       "form. Of a profile it shows the samples. FILE - is standard input.",

@@ -9,21 +9,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int write_all(int file, const uint8_t *bytes, size_t length)
-{
-	while (length != 0) {
-		ssize_t written = write(file, bytes, length);
-
-		if (written < 0 && errno != EINTR)
-			return -errno;
-		if (written > 0) {
-			bytes += written;
-			length -= (size_t)written;
-		}
-	}
-	return 0;
-}
-
 /* The rights a new file gets; mkstemp() gives fewer. */
 static mode_t new_file_mode(void)
 {
@@ -31,28 +16,6 @@ static mode_t new_file_mode(void)
 
 	umask(mask);
 	return 0666 & ~mask;
-}
-
-static int write_and_rename(const char *temporary, int file, const char *path, const uint8_t *bytes,
-                            size_t length)
-{
-	int status = write_all(file, bytes, length);
-
-	if (status == 0 && (fchmod(file, new_file_mode()) != 0 || fsync(file) != 0))
-		status = -errno;
-	if (close(file) != 0 && status == 0)
-		status = -errno;
-	if (status == 0 && rename(temporary, path) != 0)
-		status = -errno;
-	return status;
-}
-
-static int write_stdout(const uint8_t *bytes, size_t length)
-{
-	if (isatty(STDOUT_FILENO))
-		return complain(EXIT_USAGE, "a profile is not for terminals; give -o a file");
-	fwrite(bytes, 1, length, stdout);
-	return finish_stdout();
 }
 
 /* A device or pipe cannot be replaced, and must not be. */
@@ -63,43 +26,94 @@ static bool is_special(const char *path)
 	return stat(path, &about) == 0 && !S_ISREG(about.st_mode);
 }
 
-static int write_special(const char *path, const uint8_t *bytes, size_t length)
+static int open_special(struct output *output)
 {
-	int file = open(path, O_WRONLY | O_CLOEXEC);
-	int status = file < 0 ? -errno : write_all(file, bytes, length);
-
-	if (file >= 0 && close(file) != 0 && status == 0)
-		status = -errno;
-	return status;
+	output->stream = fopen(output->path, "we");
+	return output->stream != NULL ? 0 : -errno;
 }
 
-static int write_regular(const char *path, const uint8_t *bytes, size_t length)
+static int open_regular(struct output *output)
 {
-	char *temporary;
-	int file, status;
+	int file;
 
-	if (asprintf(&temporary, "%s.XXXXXX", path) < 0)
+	if (asprintf(&output->temporary, "%s.XXXXXX", output->path) < 0) {
+		output->temporary = NULL;
 		return -ENOMEM;
-	file = mkostemp(temporary, O_CLOEXEC);
-	if (file < 0)
-		status = -errno;
-	else
-		status = write_and_rename(temporary, file, path, bytes, length);
-	if (status != 0 && file >= 0)
-		unlink(temporary);
-	free(temporary);
-	return status;
+	}
+	file = mkostemp(output->temporary, O_CLOEXEC);
+	if (file >= 0)
+		output->stream = fdopen(file, "w");
+	if (output->stream != NULL)
+		return 0;
+	if (file >= 0) {
+		unlink(output->temporary);
+		close(file);
+	}
+	free(output->temporary);
+	output->temporary = NULL;
+	return -errno;
+}
+
+int output_open(struct output *output, const char *path, const char *what)
+{
+	int status;
+
+	*output = (struct output){.path = path};
+	if (strcmp(path, "-") == 0) {
+		if (what != NULL && isatty(STDOUT_FILENO))
+			return complain(EXIT_USAGE, "%s is not for terminals; give -o a file",
+			                what);
+		output->stream = stdout;
+		return EXIT_DONE;
+	}
+	status = is_special(path) ? open_special(output) : open_regular(output);
+	if (status == 0)
+		return EXIT_DONE;
+	return complain(EXIT_SYSTEM, "%s: not written: %s", path, strerror(-status));
+}
+
+/* Everything on the disk, with the rights of a new file. 0 or a negative errno. */
+static int complete(struct output *output)
+{
+	errno = 0;
+	if (fflush(output->stream) != 0 || ferror(output->stream))
+		return errno > 0 ? -errno : -EIO;
+	if (output->temporary == NULL)
+		return 0;
+	if (fchmod(fileno(output->stream), new_file_mode()) != 0 ||
+	    fsync(fileno(output->stream)) != 0)
+		return -errno;
+	return 0;
+}
+
+int output_close(struct output *output, int status)
+{
+	int error;
+
+	progress_end();
+	if (output->stream == stdout)
+		return status == EXIT_DONE ? finish_stdout() : status;
+	error = status == EXIT_DONE ? complete(output) : 0;
+	if (fclose(output->stream) != 0 && error == 0)
+		error = -errno;
+	if (output->temporary != NULL && error == 0 && status == EXIT_DONE &&
+	    rename(output->temporary, output->path) != 0)
+		error = -errno;
+	if (output->temporary != NULL && (error != 0 || status != EXIT_DONE))
+		unlink(output->temporary);
+	free(output->temporary);
+	if (error == 0)
+		return status;
+	return complain(EXIT_SYSTEM, "%s: not written: %s", output->path, strerror(-error));
 }
 
 int write_file(const char *path, const uint8_t *bytes, size_t length)
 {
-	int status;
+	struct output output;
+	int status = output_open(&output, path, "a profile");
 
-	if (strcmp(path, "-") == 0)
-		return write_stdout(bytes, length);
-	status = is_special(path) ? write_special(path, bytes, length)
-	                          : write_regular(path, bytes, length);
-	if (status == 0)
-		return EXIT_DONE;
-	return complain(EXIT_SYSTEM, "%s: not written: %s", path, strerror(-status));
+	if (status != EXIT_DONE)
+		return status;
+	fwrite(bytes, 1, length, output.stream);
+	return output_close(&output, EXIT_DONE);
 }
