@@ -9,6 +9,8 @@
 static const struct command commands[] = {
 	{"top", "what takes the time, by method and stage", command_top},
 	{"dump", "the calls of a saved dump, or the samples of a profile", command_dump},
+	{"trace", "calls as a trace for Perfetto and Chrome", command_trace},
+	{"flame", "a flame graph, or folded stacks", command_flame},
 	{"merge", "several profiles as one", command_merge},
 	{"diff", "what changed from one file to another, in all and per call", command_diff},
 };

@@ -60,6 +60,13 @@ void add_saturating(int64_t *sum, int64_t value);
 int rows_add_profile(struct rows *rows, const struct input *input, int column);
 int rows_add_dump(struct rows *rows, const struct input *input, int column);
 
+/* The index of a sample type; types_count if there is none. */
+size_t profile_type(const struct rpcprof_pprof *profile, const char *name);
+/* Whether it has calls, stages and wall, as rpcprof writes them. */
+bool profile_is_of_calls(const struct rpcprof_pprof *profile);
+/* What of a profile is summed up: wall, or its default, or the last. */
+size_t profile_default_type(const struct rpcprof_pprof *profile);
+
 /* Orders: methods by key, the largest first, each followed by its stages. */
 typedef double row_key(const struct row *row, const struct rows *rows);
 void rows_sort(struct rows *rows, row_key *key);

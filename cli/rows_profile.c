@@ -19,7 +19,7 @@ struct summing {
 	struct row *leaf;
 };
 
-static size_t find_type(const struct rpcprof_pprof *profile, const char *name)
+size_t profile_type(const struct rpcprof_pprof *profile, const char *name)
 {
 	size_t i = 0;
 
@@ -34,6 +34,24 @@ static int64_t value_of(const struct summing *summing, size_t type)
 	if (type >= summing->profile->types_count)
 		return 0;
 	return rpcprof_pprof_values(summing->profile, summing->sample)[type];
+}
+
+bool profile_is_of_calls(const struct rpcprof_pprof *profile)
+{
+	size_t count = profile->types_count;
+
+	return profile_type(profile, "calls") < count && profile_type(profile, "stages") < count &&
+	       profile_type(profile, "wall") < count;
+}
+
+size_t profile_default_type(const struct rpcprof_pprof *profile)
+{
+	const char *name = profile_is_of_calls(profile)
+	                           ? "wall"
+	                           : rpcprof_pprof_text(profile, profile->default_type);
+	size_t type = profile_type(profile, name);
+
+	return type < profile->types_count ? type : profile->types_count - 1;
 }
 
 /* Counts a row for the sample, once however often it is on the stack. */
@@ -117,19 +135,14 @@ static int choose_types(struct summing *summing)
 	const struct rpcprof_pprof *profile = summing->profile;
 	struct rows *rows = summing->rows;
 	const char *count_name = "";
-	size_t last = profile->types_count - 1;
 
-	summing->calls_type = find_type(profile, "calls");
-	summing->stages_type = find_type(profile, "stages");
-	summing->total_type = find_type(profile, "wall");
+	summing->calls_type = profile_type(profile, "calls");
+	summing->stages_type = profile_type(profile, "stages");
+	summing->total_type = profile_default_type(profile);
 	rows->kind = ROWS_CALLS;
-	if (summing->calls_type > last || summing->stages_type > last || summing->total_type > last) {
+	if (!profile_is_of_calls(profile)) {
 		rows->kind = ROWS_FUNCTIONS;
-		summing->total_type =
-			find_type(profile, rpcprof_pprof_text(profile, profile->default_type));
-		if (summing->total_type > last)
-			summing->total_type = last;
-		summing->calls_type = last + 1;
+		summing->calls_type = profile->types_count;
 		if (strcmp(rpcprof_pprof_text(profile, profile->types[0].unit), "count") == 0) {
 			summing->calls_type = 0;
 			count_name = rpcprof_pprof_text(profile, profile->types[0].type);

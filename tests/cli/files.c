@@ -7,6 +7,7 @@
 
 #include "export/pprof_internal.h"
 #include "rpcprof/dump.h"
+#include "rpcprof/export.h"
 #include "rpcprof/rpcprof.h"
 #include "timers/clock_internal.h"
 
@@ -174,6 +175,85 @@ static void write_dumps(void)
 	rpcprof_stat_end(open);
 }
 
+/* ---- what is drawn: overlapping stages, both sides of a call, names with ill intent ---- */
+
+#define BEGIN (NOW - 1000000000)
+
+static const char *const hostile[] = {"/</script><script>alert(1)</script>", "/\033[2J\n\"quotes'&<b>;",
+                                      "/bad\xff\xfeUTF-8", "/plain.Service/Method"};
+
+/* A stage from..to microseconds after the call's begin. */
+static void stage(struct rpcprof_stat stat, uint64_t begin, const char *tag, uint64_t from,
+                  uint64_t to, uint32_t thread)
+{
+	struct rpcprof_detached_timer timer = {
+		begin + from * 1000, begin + to * 1000,
+		rpcprof_tag_intern(RPCPROF_TAG_STAGE, tag, (size_t)-1), thread};
+
+	rpcprof_stat_append(stat, &timer);
+}
+
+static struct rpcprof_stat begin_call(uint32_t side, const char *method, uint64_t begin,
+                                      uint8_t number)
+{
+	struct rpcprof_stat stat = rpcprof_stat_begin_at(side, begin);
+	uint8_t trace[16] = {1, number}, span[8] = {2, number};
+
+	rpcprof_stat_set_method(stat, rpcprof_tag_intern(RPCPROF_TAG_METHOD, method, (size_t)-1));
+	rpcprof_stat_set_trace(stat, trace, span);
+	rpcprof_stat_set_status(stat, number % 5 == 0 ? 4 : 0);
+	return stat;
+}
+
+/* The server's call lies within the client's; its stages overlap, nest, and lie on two threads. */
+static void record_pair(uint8_t number)
+{
+	uint64_t begin = BEGIN + number * UINT64_C(150000);
+	const char *method = hostile[number % 4];
+	struct rpcprof_stat client = begin_call(RPCPROF_TAG_CLIENT, method, begin, number);
+	struct rpcprof_stat server =
+		begin_call(RPCPROF_TAG_SERVER, method, begin + 20000, number);
+
+	stage(client, begin, "/encode", 0, 5, 1);
+	stage(client, begin, "/recv/message", 10, 190, 1);
+	stage(client, begin, "/recv/header", 10, 100, 1);
+	stage(server, begin + 20000, "/recv/message", 0, 40, 2);
+	stage(server, begin + 20000, "/decode", 30, 60, 2);
+	stage(server, begin + 20000, hostile[(number + 1) % 4], 50, 120, 3);
+	stage(server, begin + 20000, "/handler", 60, 130, 2);
+	stage(server, begin + 20000, "/encode", 100, 110, 2);
+	for (int i = 0; i < 40; i++)
+		stage(server, begin + 20000, "/send/message", 120, 121, 3);
+	rpcprof_stat_end_at(server, begin + 160000);
+	rpcprof_stat_end_at(client, begin + 200000);
+}
+
+static int forget(void *arg, const struct rpcprof_view *view)
+{
+	(void)arg;
+	(void)view;
+	return 0;
+}
+
+static void write_all(const char *name)
+{
+	struct rpcprof_dump_options options = {.size = sizeof(options),
+	                                       .format = RPCPROF_DUMP_JSON_LINES};
+	FILE *file = create(name);
+
+	must(rpcprof_dump(file, &options) >= 0 && fclose(file) == 0, name);
+}
+
+static void write_drawn(void)
+{
+	must(rpcprof_drain(forget, NULL) == 101, "drain");
+	write_all("none.jsonl");
+	for (uint8_t i = 0; i < 50; i++)
+		record_pair(i);
+	write_all("pairs.jsonl");
+	must(rpcprof_profile_write("pairs.pb.gz") == 0, "pairs.pb.gz");
+}
+
 int main(int argc, char **argv)
 {
 	must(argc == 2 && chdir(argv[1]) == 0, "DIR");
@@ -181,5 +261,6 @@ int main(int argc, char **argv)
 	write_calls("new.pb.gz", 30, 200);
 	write_other("other.pb.gz");
 	write_dumps();
+	write_drawn();
 	return 0;
 }
