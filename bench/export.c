@@ -6,7 +6,6 @@
 #include "bench.h"
 #include "export/aggregate_internal.h"
 #include "export/pprof_internal.h"
-#include "rpcprof/rpcprof.h"
 
 #define LOCATIONS 200
 #define SAMPLES 100000
@@ -29,7 +28,7 @@ static void fill(void)
 		aggregate = rpcprof_aggregate_open(&options, 64);
 	(void)rpcprof_clock_map_get(&map);
 	(void)rpcprof_enable(true);
-	for (int i = 0; i < 4096; i++) {
+	for (uint32_t i = 0; i < bench_capacity; i++) {
 		struct rpcprof_stat stat = rpcprof_stat_begin(RPCPROF_TAG_SERVER);
 		rpcprof_stat_set_method(stat, method);
 		for (int k = 0; k < 8; k++)
@@ -71,35 +70,71 @@ static struct rpcprof_pprof *open_profile(uint64_t *locations)
 	return pprof;
 }
 
-/* A profile of 100 000 samples, four to eight deep, two string labels each, to gzipped bytes. */
-static uint64_t pprof_sample(uint64_t count, uint32_t thread)
+static struct rpcprof_pprof_label label(struct rpcprof_pprof *pprof, const char *key,
+                                        const char *value)
 {
-	uint64_t locations[LOCATIONS], stack[8];
-	struct rpcprof_pprof *pprof = open_profile(locations);
-	struct rpcprof_pprof_label labels[2] = {
-		{.key = rpcprof_pprof_string(pprof, "side"),
-		 .str = rpcprof_pprof_string(pprof, "server")},
-		{.key = rpcprof_pprof_string(pprof, "tenant")}};
-	int64_t tenants[2] = {rpcprof_pprof_string(pprof, "a"), rpcprof_pprof_string(pprof, "b")};
-	size_t length;
-	uint8_t *bytes;
+	return (struct rpcprof_pprof_label){.key = rpcprof_pprof_string(pprof, key),
+	                                    .str = rpcprof_pprof_string(pprof, value)};
+}
 
-	(void)count;
-	(void)thread;
+static void add_samples(struct rpcprof_pprof *pprof, const uint64_t *locations)
+{
+	struct rpcprof_pprof_label side = label(pprof, "side", "server");
+	struct rpcprof_pprof_label tenants[] = {label(pprof, "tenant", "a"),
+	                                        label(pprof, "tenant", "b")};
+	uint64_t stack[8];
+
 	for (uint64_t i = 0; i < SAMPLES; i++) {
 		int64_t values[3] = {0, (int64_t)(i % 7), (int64_t)(mix(i) % 1000000)};
+		struct rpcprof_pprof_label labels[] = {side, tenants[i % 2]};
 		size_t depth = 4 + mix(i) % 5;
+
 		for (size_t k = 0; k < depth; k++)
 			stack[k] = locations[mix(i * 8 + k) % LOCATIONS];
-		labels[1].str = tenants[i % 2];
 		if (rpcprof_pprof_add(pprof, stack, depth, values, labels, 2) != 0)
 			exit(2);
 	}
-	if (rpcprof_pprof_encode(pprof, &bytes, &length) != 0)
+}
+
+/* A profile of 100 000 samples, four to eight deep, two string labels each, to gzipped bytes. */
+static void encode(uint8_t **bytes, size_t *length)
+{
+	uint64_t locations[LOCATIONS];
+	struct rpcprof_pprof *pprof = open_profile(locations);
+
+	add_samples(pprof, locations);
+	if (rpcprof_pprof_encode(pprof, bytes, length) != 0)
 		exit(2);
-	free(bytes);
 	rpcprof_pprof_close(pprof);
+}
+
+static uint64_t pprof_sample(uint64_t count, uint32_t thread)
+{
+	uint8_t *bytes;
+	size_t length;
+
+	(void)count;
+	(void)thread;
+	encode(&bytes, &length);
+	free(bytes);
 	return SAMPLES;
+}
+
+int bench_write_samples(const char *path)
+{
+	FILE *file = fopen(path, "w");
+	uint8_t *bytes;
+	size_t length;
+	bool written;
+
+	encode(&bytes, &length);
+	written = file != NULL && fwrite(bytes, 1, length, file) == length;
+	free(bytes);
+	if (file == NULL || fclose(file) != 0 || !written) {
+		perror(path);
+		return 1;
+	}
+	return 0;
 }
 
 static void nothing(void)

@@ -1,23 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Runs every case in turn, round after round, so that whatever else the machine does meets all of
- * them alike; prints the minimum and the median over rounds and the ratio of the minimum to the
- * case's floor. Thread CPU time, pinned, the first round thrown away.
+ * them alike; shows the minimum and the median over rounds, and the ratio of the minimum to that of
+ * the case's floor or peer. The first round is thrown away.
  */
 #include <argp.h>
-#include <pthread.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "bench.h"
-#include "rpcprof/rpcprof.h"
+#include "plot.h"
 
-#define THREADS_MAX 4
 #define ROWS_MAX 128
+#define PROCESSES_MAX 8
+#define ROUNDS_MIN 7
 #define ROUNDS_MAX 1000
 
 const char *argp_program_version;
@@ -25,116 +23,83 @@ const char *argp_program_version;
 static struct {
 	unsigned rounds;
 	unsigned capacity;
-	int json;
+	bool json, serve;
 	const char *only;
-} options = {.rounds = 41, .capacity = 4096};
+	const char *plot;
+	const char *samples;
+	const char *growth;
+	const char *peers[PROCESSES_MAX];
+	unsigned peer_count;
+} options = {.rounds = 31, .capacity = 4096};
 
-static struct row {
-	const struct bench_case *test;
-	uint32_t threads;
-	uint32_t count;
-	double ns[ROUNDS_MAX];
-} rows[ROWS_MAX];
+static struct bench_row rows[ROWS_MAX];
 static size_t row_count;
+static struct bench_process *processes[PROCESSES_MAX];
+static unsigned process_count;
 
-struct job {
-	const struct bench_case *test;
-	pthread_barrier_t *barrier;
-	uint32_t thread;
-	double ns;
-};
-
-static double thread_ns(void)
+static void start_process(const char *command)
 {
-	struct timespec now;
+	struct bench_process *process = bench_process_start(command);
 
-	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-	return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+	if (process != NULL)
+		processes[process_count++] = process;
 }
 
-static void pin(uint32_t thread)
+static struct bench_process *process_of(const struct bench_case *test)
 {
-	cpu_set_t set;
-	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-
-	CPU_ZERO(&set);
-	CPU_SET((cpus - 1 - (long)thread % cpus) % cpus, &set);
-	(void)sched_setaffinity(0, sizeof(set), &set);
-}
-
-static void *work(void *arg)
-{
-	struct job *job = arg;
-	double begin;
-	uint64_t done;
-
-	pin(job->thread);
-	rpcprof_thread_prepare();
-	(void)job->test->run(job->test->count / 10 + 1, job->thread); /* warm */
-	pthread_barrier_wait(job->barrier);
-	begin = thread_ns();
-	done = job->test->run(job->test->count, job->thread);
-	job->ns = (thread_ns() - begin) / (double)(done > 0 ? done : 1);
+	for (unsigned i = 0; i < process_count; i++)
+		if (bench_process_has(processes[i], test->name))
+			return processes[i];
 	return NULL;
 }
 
-/* One thread: on the main one, so that nothing but the case itself is new. */
-static double measure_one(const struct bench_case *test)
+static bool chosen(const struct bench_case *test)
 {
-	double begin;
-	uint64_t done;
-
-	if (test->before == NULL)
-		(void)test->run(test->count / 10 + 1, 0);
-	begin = thread_ns();
-	done = test->run(test->count, 0);
-	return (thread_ns() - begin) / (double)(done > 0 ? done : 1);
+	return options.only == NULL || strstr(test->name, options.only) != NULL ||
+	       strncmp(test->name, "floor", 5) == 0;
 }
 
-static double measure(const struct bench_case *test, uint32_t threads)
+static void add_row(const struct bench_case *test, struct bench_process *process, uint32_t threads)
 {
-	struct job jobs[THREADS_MAX];
-	pthread_t ids[THREADS_MAX];
-	pthread_barrier_t barrier;
-	double sum = 0;
+	double *ns = calloc(options.rounds, sizeof(*ns));
 
-	if (threads == 1)
-		return measure_one(test);
-	pthread_barrier_init(&barrier, NULL, threads);
-	for (uint32_t i = 0; i < threads; i++) {
-		jobs[i] = (struct job){test, &barrier, i, 0};
-		if (pthread_create(&ids[i], NULL, work, &jobs[i]) != 0)
-			exit(2);
-	}
-	for (uint32_t i = 0; i < threads; i++) {
-		pthread_join(ids[i], NULL);
-		sum += jobs[i].ns;
-	}
-	pthread_barrier_destroy(&barrier);
-	return sum / threads;
+	if (ns == NULL || row_count == ROWS_MAX)
+		abort();
+	rows[row_count++] = (struct bench_row){
+		.test = test, .process = process, .threads = threads, .ns = ns};
 }
 
+/* Those that this process can measure. */
 static void add_rows(const struct bench_case *tests)
 {
-	for (; tests->name != NULL; tests++)
-		for (uint32_t threads = 1; threads <= tests->max_threads; threads *= 2)
-			if (row_count < ROWS_MAX &&
-			    (options.only == NULL || strstr(tests->name, options.only) != NULL ||
-			     strncmp(tests->name, "floor", 5) == 0))
-				rows[row_count++] = (struct row){.test = tests, .threads = threads};
+	for (; tests->name != NULL; tests++) {
+		uint32_t threads = tests->min_threads > 0 ? tests->min_threads : 1;
+
+		for (; tests->run != NULL && chosen(tests) && threads <= tests->max_threads;
+		     threads *= 2)
+			add_row(tests, NULL, threads);
+	}
 }
 
-static void run_round(int keep)
+/* Those that others can. */
+static void add_rows_of_others(const struct bench_case *tests)
 {
-	for (size_t i = 0; i < row_count; i++) {
-		struct row *row = &rows[i];
-		double ns;
-		if (row->test->before != NULL)
-			row->test->before();
-		(void)rpcprof_enable(row->test->on != 0);
-		ns = measure(row->test, row->threads);
+	for (; tests->name != NULL; tests++) {
+		struct bench_process *process = process_of(tests);
+
+		if (process != NULL && chosen(tests))
+			add_row(tests, process, 1);
+	}
+}
+
+static void run_round(bool keep)
+{
+	for (struct bench_row *row = rows; row < rows + row_count; row++) {
+		double ns = row->process != NULL
+		                    ? bench_process_round(row->process, row->test->name)
+		                    : bench_measure(row->test, row->threads);
 		if (keep)
-			row->ns[row->count++] = ns;
+			row->ns[row->rounds++] = ns;
 	}
 }
 
@@ -143,33 +108,6 @@ static int by_value(const void *a, const void *b)
 	double x = *(const double *)a, y = *(const double *)b;
 
 	return x < y ? -1 : x > y;
-}
-
-static double ratio_of(const struct row *row)
-{
-	for (size_t i = 0; i < row_count; i++)
-		if (row->test->peer != NULL && rows[i].threads == 1 &&
-		    strcmp(rows[i].test->name, row->test->peer) == 0)
-			return row->ns[0] / rows[i].ns[0];
-	return 0;
-}
-
-static void print_row(const struct row *row)
-{
-	double ratio = ratio_of(row);
-	double median = row->ns[row->count / 2];
-
-	if (options.json) {
-		printf("{\"case\": \"%s\", \"threads\": %u, \"ns_min\": %.3f, "
-		       "\"ns_median\": %.3f, \"ratio\": ",
-		       row->test->name, row->threads, row->ns[0], median);
-		printf(ratio != 0 ? "%.3f}\n" : "null}\n", ratio);
-		return;
-	}
-	printf("%-16s %7u %10.2f %10.2f", row->test->name, row->threads, row->ns[0], median);
-	if (ratio != 0)
-		printf(" %7.3f x %s", ratio, row->test->peer);
-	printf("\n");
 }
 
 static void print_drops(void)
@@ -186,72 +124,132 @@ static void print_drops(void)
 	       (unsigned long long)all.torn);
 }
 
+static unsigned number(const char *text, const char *what, unsigned least, unsigned most,
+                       struct argp_state *state)
+{
+	char *end;
+	unsigned long value = strtoul(text, &end, 10);
+
+	if (*text == '\0' || *end != '\0' || value < least || value > most)
+		argp_error(state, "--%s is '%s'; it must be %u to %u", what, text, least, most);
+	return (unsigned)value;
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	switch (key) {
 	case 'r':
-		options.rounds = (unsigned)atoi(arg);
-		if (options.rounds < 1 || options.rounds >= ROUNDS_MAX)
-			argp_error(state, "--rounds is %s; it must be 1 to %d", arg,
-			           ROUNDS_MAX - 1);
+		options.rounds = number(arg, "rounds", ROUNDS_MIN, ROUNDS_MAX, state);
 		return 0;
 	case 'n':
-		options.capacity = (unsigned)atoi(arg);
+		options.capacity = number(arg, "capacity", 1, RPCPROF_CAPACITY_MAX, state);
 		return 0;
 	case 'j':
-		options.json = 1;
+		options.json = true;
 		return 0;
 	case 'o':
 		options.only = arg;
+		return 0;
+	case 'p':
+		options.plot = arg;
+		return 0;
+	case 'P':
+		if (options.peer_count + 1 == PROCESSES_MAX)
+			argp_error(state, "more than %d times --peer", PROCESSES_MAX - 1);
+		options.peers[options.peer_count++] = arg;
+		return 0;
+	case 's':
+		options.serve = true;
+		return 0;
+	case 'S':
+		options.samples = arg;
+		return 0;
+	case 'g':
+		options.growth = arg;
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
 }
 
+static const struct argp_option known[] = {
+	{"rounds", 'r', "COUNT", 0, "Rounds over all cases (31), at least 7", 0},
+	{"capacity", 'n', "N", 0, "Stats that the ring keeps (4096)", 0},
+	{"json", 'j', NULL, 0, "One JSON object a line", 0},
+	{"only", 'o', "TEXT", 0,
+	 "Only cases whose name holds TEXT, and the floors; with --growth only such plots", 0},
+	{"plot", 'p', "FILE.svg", 0, "Draw the table as bars, too", 0},
+	{"growth", 'g', "DIRECTORY", 0,
+	 "Instead: how the cost grows with N, threads, timers, methods and series; a plot each", 0},
+	{"peer", 'P', "COMMAND", 0, "A process that measures cases of others (bench/process.c)", 1},
+	{"serve", 's', NULL, 0, "Be such a process, for the cases with a large N", 1},
+	{"samples", 'S', "FILE", 0, "Write the profile of pprof_sample to FILE, and end", 1},
+	{0}};
+
+static void run_and_show(void)
+{
+	for (unsigned i = 0; i <= options.rounds; i++)
+		run_round(i > 0);
+	for (size_t i = 0; i < row_count; i++)
+		qsort(rows[i].ns, rows[i].rounds, sizeof(double), by_value);
+	if (options.json) {
+		bench_print_json(rows, row_count);
+	} else {
+		bench_print_table(rows, row_count);
+		if (options.only == NULL)
+			bench_print_targets(rows, row_count);
+		print_drops();
+	}
+}
+
+static void bench(void)
+{
+	char large[64];
+
+	(void)snprintf(large, sizeof(large), "exec /proc/%d/exe --serve --capacity %d", getpid(),
+	               BENCH_LARGE);
+	start_process(large);
+	for (unsigned i = 0; i < options.peer_count; i++)
+		start_process(options.peers[i]);
+	add_rows(bench_floor);
+	add_rows(bench_record);
+	add_rows(bench_threads);
+	add_rows(bench_read);
+#ifdef BENCH_EXPORT
+	add_rows(bench_export);
+#endif
+	add_rows(bench_peers);
+	add_rows_of_others(bench_large);
+	add_rows_of_others(bench_peers);
+	run_and_show();
+	while (process_count > 0)
+		bench_process_stop(processes[--process_count]);
+}
+
 int main(int argc, char **argv)
 {
-	static const struct argp_option known[] = {
-		{"rounds", 'r', "COUNT", 0, "Rounds over all cases (41)", 0},
-		{"capacity", 'n', "N", 0, "Stats that the ring keeps (4096)", 0},
-		{"json", 'j', NULL, 0, "One JSON object a line", 0},
-		{"only", 'o', "TEXT", 0, "Only cases whose name holds TEXT, and the floors", 0},
-		{0}};
 	static const struct argp argp = {
-		known, parse, NULL, "What rpcprof costs, beside the machine's own floor.", NULL,
-		NULL, NULL};
+		known, parse, NULL,
+		"What rpcprof costs, beside the machine's own floor and beside others.", NULL, NULL,
+		NULL};
 	struct rpcprof_config config = {.size = sizeof(config)};
 
 	argp_program_version = rpcprof_version();
 	if (argp_parse(&argp, argc, argv, 0, NULL, NULL) != 0)
 		return 1;
 	config.capacity = options.capacity;
-	if (rpcprof_init(&config) != 0) {
-		fprintf(stderr, "bench: --capacity %u cannot be had\n", options.capacity);
-		return 1;
-	}
-	for (uint32_t i = 0; i < BENCH_STAGES; i++) {
-		char name[] = {'/', 's', 't', 'a', 'g', 'e', (char)('A' + i), 0};
-		bench_tags[i] = rpcprof_tag_intern(RPCPROF_TAG_STAGE, name, (size_t)-1);
-	}
-	pin(0);
-	add_rows(bench_floor);
-	add_rows(bench_record);
-	add_rows(bench_read);
+	bench_pin(0);
 #ifdef BENCH_EXPORT
-	add_rows(bench_export);
+	if (options.growth != NULL)
+		return bench_growth(options.growth, options.only);
 #endif
-	run_round(0);
-	for (unsigned i = 0; i < options.rounds; i++)
-		run_round(1);
-	if (!options.json)
-		printf("%-16s %7s %10s %10s   ratio\n", "case", "threads", "ns min",
-		       "ns median");
-	for (size_t i = 0; i < row_count; i++)
-		qsort(rows[i].ns, rows[i].count, sizeof(double), by_value);
-	for (size_t i = 0; i < row_count; i++)
-		print_row(&rows[i]);
-	if (!options.json)
-		print_drops();
-	return 0;
+	bench_start(&config);
+	if (options.serve)
+		return bench_serve(bench_large);
+#ifdef BENCH_EXPORT
+	if (options.samples != NULL)
+		return bench_write_samples(options.samples);
+#endif
+	bench();
+	return options.plot != NULL ? bench_plot_bars(options.plot, rows, row_count) : 0;
 }

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What recording costs. */
 #include "bench.h"
-#include "rpcprof/rpcprof.h"
-
-uint32_t bench_tags[BENCH_STAGES];
 
 /* One load, test and branch per site. */
 #define SITE rpcprof_stat_end(rpcprof_stat_begin(RPCPROF_TAG_SERVER));
@@ -20,7 +17,7 @@ static uint64_t off_site(uint64_t count, uint32_t thread)
 }
 
 /* Eight stages, one after the other; the call begins with its first and ends with its last. */
-static uint64_t rpc8(uint64_t count, uint32_t thread)
+uint64_t bench_rpc8(uint64_t count, uint32_t thread)
 {
 	(void)thread;
 	for (uint64_t i = 0; i < count; i++) {
@@ -114,19 +111,19 @@ static uint64_t stat_push(uint64_t count, uint32_t thread)
 const struct bench_case bench_record[] = {
 	{.name = "off_site", .run = off_site, .peer = "floor_branch", .count = 64000,
 	 .max_threads = 4},
-	{.name = "off_rpc8", .run = rpc8, .count = 20000, .max_threads = 4},
+	{.name = "off_rpc8", .run = bench_rpc8, .count = 20000, .max_threads = 4},
 	{.name = "timer", .run = timer, .peer = "floor_timer", .count = 210000, .max_threads = 4,
-	 .on = 1},
+	 .on = true},
 	{.name = "lap", .run = lap, .peer = "floor_clock", .count = 210000, .max_threads = 4,
-	 .on = 1},
-	{.name = "rpc8", .run = rpc8, .peer = "floor_rpc8", .count = 50000, .max_threads = 4,
-	 .on = 1},
+	 .on = true},
+	{.name = "rpc8", .run = bench_rpc8, .peer = "floor_rpc8", .count = 50000, .max_threads = 4,
+	 .on = true},
 	{.name = "rpc8_plain", .run = rpc8_plain, .peer = "floor_rpc8", .count = 50000,
-	 .max_threads = 1, .on = 1},
+	 .max_threads = 1, .on = true},
 	{.name = "lap8", .run = lap8, .peer = "floor_lap8", .count = 50000, .max_threads = 4,
-	 .on = 1},
+	 .on = true},
 	{.name = "rpc30", .run = rpc30, .peer = "floor_rpc8", .count = 20000, .max_threads = 4,
-	 .on = 1},
-	{.name = "stat_push", .run = stat_push, .count = 20000, .max_threads = 4, .on = 1},
+	 .on = true},
+	{.name = "stat_push", .run = stat_push, .count = 20000, .max_threads = 4, .on = true},
 	{.name = NULL},
 };
