@@ -2,8 +2,9 @@
 # What the optional parts need, and what a user is told when it is not there.
 
 # rpcprof_package(JANSSON jansson DEBIAN libjansson-dev OPTION RPCPROF_EXPORT): PkgConfig::JANSSON.
+# With OPTIONAL it may be missing: then there is no such target.
 function(rpcprof_package prefix module)
-  cmake_parse_arguments(arg "" "DEBIAN;OPTION" "" ${ARGN})
+  cmake_parse_arguments(arg "OPTIONAL" "DEBIAN;OPTION" "" ${ARGN})
   find_program(PKG_CONFIG_EXECUTABLE NAMES pkg-config pkgconf)
   if(NOT PKG_CONFIG_EXECUTABLE)
     rpcprof_missing_("pkg-config" pkgconf ${arg_OPTION})
@@ -11,6 +12,9 @@ function(rpcprof_package prefix module)
   find_package(PkgConfig REQUIRED QUIET)
   if(NOT TARGET PkgConfig::${prefix})
     pkg_check_modules(${prefix} QUIET IMPORTED_TARGET GLOBAL ${module})
+  endif()
+  if(NOT TARGET PkgConfig::${prefix} AND arg_OPTIONAL)
+    return()
   endif()
   if(NOT TARGET PkgConfig::${prefix})
     rpcprof_missing_(${module} ${arg_DEBIAN} ${arg_OPTION})

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A profile's bytes: protobuf-c messages made some hundred samples at a time, packed, and fed to
- * zlib while still in cache. Profile messages laid end to end are one Profile: that is how
+ * A profile's bytes: protobuf-c messages made some hundred samples at a time, packed, and
+ * compressed. Profile messages laid end to end are one Profile: that is how
  * protobuf merges repeated fields, and no reader can tell.
  */
+#include "export/gzip_internal.h"
 #include "export/pprof_model_internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
 #include "profile.pb-c.h"
 
@@ -26,58 +26,21 @@ typedef Perftools__Profiles__Function Function;
 
 struct encoder {
 	const struct rpcprof_pprof *model;
-	z_stream gzip;
-	uint8_t *out;
-	size_t length, room;
-	uint8_t *packed;
-	size_t packed_room;
+	struct rpcprof_gzip *gzip;
 };
-
-static int grow(uint8_t **bytes, size_t *room, size_t needed)
-{
-	uint8_t *larger;
-
-	if (needed <= *room)
-		return 0;
-	if (needed < *room * 2)
-		needed = *room * 2;
-	larger = realloc(*bytes, needed);
-	if (larger == NULL)
-		return -ENOMEM;
-	*bytes = larger;
-	*room = needed;
-	return 0;
-}
-
-/* Deflates `length` bytes, or all that is pending when finishing, onto the end of out. */
-static int compress_bytes(struct encoder *encoder, const uint8_t *bytes, size_t length, int flush)
-{
-	z_stream *gzip = &encoder->gzip;
-	int status;
-
-	gzip->next_in = (z_const Bytef *)(uintptr_t)bytes;
-	gzip->avail_in = (uInt)length;
-	do {
-		if (grow(&encoder->out, &encoder->room, encoder->length + 16384) != 0)
-			return -ENOMEM;
-		gzip->next_out = encoder->out + encoder->length;
-		gzip->avail_out = 16384;
-		status = deflate(gzip, flush);
-		encoder->length = (size_t)(gzip->next_out - encoder->out);
-	} while (gzip->avail_in != 0 || (flush == Z_FINISH && status == Z_OK));
-	return 0;
-}
 
 static int put(struct encoder *encoder, const Profile *profile)
 {
 	size_t length = protobuf_c_message_get_packed_size(&profile->base);
+	uint8_t *room;
 
 	if (length > INT32_MAX) /* protobuf's own limit, and within zlib's */
 		return -EFBIG;
-	if (grow(&encoder->packed, &encoder->packed_room, length) != 0)
+	room = rpcprof_gzip_room(encoder->gzip, length);
+	if (room == NULL)
 		return -ENOMEM;
-	protobuf_c_message_pack(&profile->base, encoder->packed);
-	return compress_bytes(encoder, encoder->packed, length, Z_NO_FLUSH);
+	protobuf_c_message_pack(&profile->base, room);
+	return rpcprof_gzip_put(encoder->gzip, length);
 }
 
 /* An array of pointers to the elements of an array, as protobuf-c wants repeated messages. */
@@ -351,26 +314,19 @@ static int put_all(struct encoder *encoder)
 
 	for (size_t i = 0; status == 0 && i < sizeof(parts) / sizeof(parts[0]); i++)
 		status = parts[i](encoder);
-	return status != 0 ? status : compress_bytes(encoder, NULL, 0, Z_FINISH);
+	return status;
 }
 
 int rpcprof_pprof_encode(struct rpcprof_pprof *pprof, uint8_t **bytes, size_t *length)
 {
-	struct encoder encoder = {.model = pprof};
+	struct encoder encoder = {.model = pprof, .gzip = rpcprof_gzip_open()};
 	int status;
 
-	/* 15 + 16: the largest window, with gzip's header. Level 1 costs a third of the default
-	 * level's time and a tenth more bytes. */
-	if (deflateInit2(&encoder.gzip, 1, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+	if (encoder.gzip == NULL)
 		return -ENOMEM;
 	status = put_all(&encoder);
-	deflateEnd(&encoder.gzip);
-	free(encoder.packed);
-	if (status != 0) {
-		free(encoder.out);
-		return status;
-	}
-	*bytes = encoder.out;
-	*length = encoder.length;
-	return 0;
+	if (status == 0)
+		status = rpcprof_gzip_finish(encoder.gzip, bytes, length);
+	rpcprof_gzip_close(encoder.gzip);
+	return status;
 }
