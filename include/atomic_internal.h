@@ -26,9 +26,9 @@
 #define rpcprof_or_relaxed(p, v) __atomic_fetch_or((p), (v), __ATOMIC_RELAXED)
 #define rpcprof_exchange_acq_rel(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL)
 
-/* Adds 1 and gives what was there, without x86-64's lock prefix, which would cost half of a push: one
- * instruction, so whole against signals and preemption on its CPU. Against other CPUs it is a load
- * and a store, and a checker takes it for that. */
+/* Without x86-64's lock prefix, which would cost half of a push: one instruction, so whole against
+ * signals and preemption on its CPU. Against other CPUs it is a load and a store, and a checker
+ * takes it for that. The first adds 1 and gives what was there. */
 #if defined(rpcprof_next_unlocked)
 /* the checker's */
 #elif defined(__x86_64__) && !defined(__SANITIZE_THREAD__) && !__has_feature(thread_sanitizer)
@@ -39,8 +39,14 @@ static inline uint64_t rpcprof_next_unlocked(uint64_t *word)
 	__asm__ volatile("xaddq %0, %1" : "+r"(next), "+m"(*word) : : "cc");
 	return next;
 }
+
+static inline void rpcprof_add_unlocked(uint64_t *word, uint64_t amount)
+{
+	__asm__ volatile("addq %1, %0" : "+m"(*word) : "er"(amount) : "cc");
+}
 #else
 #define rpcprof_next_unlocked(p) rpcprof_add_relaxed((p), 1)
+#define rpcprof_add_unlocked(p, v) ((void)rpcprof_add_relaxed((p), (v)))
 #endif
 
 /* Compare and swap, strong; on failure *expected is what was there, by a relaxed load (acquire

@@ -205,17 +205,14 @@ static inline void rpcprof_thread_count(size_t word, uint64_t amount)
 	struct rpcprof_thread_counters *own = rpcprof_self.counters;
 	uint64_t *counter = (uint64_t *)(void *)own + word;
 
-#if defined(__x86_64__) && !defined(RPCPROF_TSAN_)
-	/* One instruction, so that a signal handler of this thread loses no count; no lock prefix,
-	 * for no other thread writes here... */
+	/* One instruction, so that a signal handler of this thread loses no count; no other thread
+	 * writes here... */
 	if (__builtin_expect(own != NULL, 1)) {
-		__asm__ __volatile__("addq %1, %0" : "+m"(*counter) : "er"(amount));
+		rpcprof_add_unlocked(counter, amount);
 		return;
 	}
-#endif
 	/* ...but to the slot that threads without one share. */
-	if (own == NULL)
-		counter = (uint64_t *)(void *)&rpcprof_map.shared->thread[THREAD_SLOTS] + word;
+	counter = (uint64_t *)(void *)&rpcprof_map.shared->thread[THREAD_SLOTS] + word;
 	(void)rpcprof_add_relaxed(counter, amount);
 }
 #define rpcprof_count_mine(name, amount)                                                       \
