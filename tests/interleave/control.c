@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The switch, init and fini, and the anchors of the clock. */
+#include <string.h>
+
+#include "fixture.h"
+#include "timers/anchors_internal.h"
+
+static uint64_t set_up; /* stands for all that came before */
+
+static void off(void)
+{
+	fixture_arena(false);
+	(void)rpcprof_enable(false);
+}
+
+static void enable_or_begin(int thread)
+{
+	if (thread == 0) {
+		rpcprof_store_relaxed(&set_up, 1);
+		REQUIRE(rpcprof_enable(true) == 0);
+	} else if (!rpcprof_stat_is_null(rpcprof_stat_begin_at(1, 100))) {
+		REQUIRE(rpcprof_load_relaxed(&set_up) == 1);
+	}
+}
+
+static void enable_or_fini(int thread)
+{
+	if (thread == 0)
+		rpcprof_fini();
+	else
+		(void)rpcprof_enable(true);
+}
+
+static void it_is_off(void)
+{
+	REQUIRE(!rpcprof_enabled());
+}
+
+static void see_set_up(void)
+{
+	execution.out[0]++;
+	REQUIRE(rpcprof_load_relaxed(&set_up) == 1);
+}
+
+static void register_or_fini(int thread)
+{
+	if (thread == 0) {
+		rpcprof_store_relaxed(&set_up, 1);
+		(void)rpcprof_at_fini(see_set_up);
+	} else {
+		rpcprof_fini();
+	}
+}
+
+static void fini(int thread)
+{
+	(void)thread;
+	rpcprof_fini();
+}
+
+static void registered(void)
+{
+	fixture_arena(false);
+	set_up = 1;
+	REQUIRE(rpcprof_at_fini(see_set_up) == 0);
+}
+
+static void called_once(void)
+{
+	REQUIRE(execution.out[0] == 1);
+}
+
+/* Anchors, all of whose words say when they were taken. */
+static struct rpcprof_clock_state state;
+
+/* Goes on by 10 at each look at the ticks. */
+static uint64_t anchor_ticks(void)
+{
+	return 2000000000 + (execution.kept[0][0] += 10);
+}
+
+static int64_t anchor_ns(void)
+{
+	return 2000000000 + (int64_t)execution.kept[0][0];
+}
+
+static void one_anchor(void)
+{
+	static const struct rpcprof_clock_source source = {anchor_ticks, anchor_ns, anchor_ns, 0};
+
+	fixture_arena(false);
+	rpcprof_clock_set_source(&source);
+	memset(&state, 0, sizeof(state));
+	state.kind = RPCPROF_CLOCK_CUSTOM;
+	state.slope = RPCPROF_SLOPE_ONE;
+	state.count = 1;
+	state.anchors[0] = (struct rpcprof_anchor){
+		.ticks = 1005, .utc_ns = 1000, .monotonic_ns = 1000}; /* another is due */
+	rpcprof_anchors_publish(&state);
+}
+
+static void anchors_whole(const struct rpcprof_anchor *anchors, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		REQUIRE(anchors[i].ticks == (uint64_t)anchors[i].utc_ns + 5);
+		REQUIRE(anchors[i].monotonic_ns == anchors[i].utc_ns);
+		REQUIRE(i == 0 || anchors[i].ticks > anchors[i - 1].ticks);
+	}
+	/* Alone: one of its own, taken because a writer stood in the way. */
+	REQUIRE(count == 1 || (count >= 2 && anchors[0].ticks == 1005));
+}
+
+static void refresh_or_map(int thread)
+{
+	struct rpcprof_clock_map map;
+
+	if (thread == 0) {
+		rpcprof_clock_refresh();
+	} else {
+		REQUIRE(rpcprof_clock_map_get(&map) == 0);
+		anchors_whole(map.anchors, map.count);
+	}
+}
+
+static void refresh(int thread)
+{
+	(void)thread;
+	rpcprof_clock_refresh();
+}
+
+static void anchors_are_whole(void)
+{
+	REQUIRE(state.seq % 2 == 0 && state.count >= 2);
+	anchors_whole(state.anchors, state.count);
+}
+
+static void unpublished(void)
+{
+	one_anchor();
+	state.slope = 0;
+	rpcprof_anchors_publish(NULL);
+}
+
+static void publish_or_read(int thread)
+{
+	const struct rpcprof_clock_state *found;
+
+	if (thread == 0) {
+		rpcprof_store_relaxed(&state.slope, 77);
+		rpcprof_anchors_publish(&state);
+	} else {
+		found = rpcprof_anchors_state();
+		if (found != NULL)
+			REQUIRE(rpcprof_load_relaxed(&found->slope) == 77);
+	}
+}
+
+const struct interleave_case control_cases[] = {
+	{"enable_and_begin", 2, ALL, ALL, 0, off, enable_or_begin, NULL},
+	{"enable_and_fini", 2, ALL, ALL, 0, off, enable_or_fini, it_is_off},
+	{"register_and_fini", 2, ALL, ALL, 0, off, register_or_fini, NULL},
+	{"fini_twice", 3, ALL, ALL, 0, registered, fini, called_once},
+	{"anchors_and_map", 2, 2, 2, 0, one_anchor, refresh_or_map, anchors_are_whole},
+	{"anchors_two_writers", 2, ALL, ALL, 0, one_anchor, refresh, anchors_are_whole},
+	{"anchors_published", 2, ALL, ALL, 0, unpublished, publish_or_read, NULL},
+	{0},
+};
