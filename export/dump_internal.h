@@ -4,7 +4,7 @@
 
 /*
  * A call as dumps show it, all in nanoseconds and names, wherever it came from: a view of this
- * process (dump.c) or a saved dump (dump_parse.c). The writers know nothing else.
+ * process (dump_call.c) or a saved dump (dump_parse.c). The writers know nothing else.
  */
 #include <jansson.h>
 #include <stdbool.h>
@@ -76,6 +76,22 @@ struct dump_end {
 	uint64_t date_error_ns; /* the largest of the calls */
 };
 
+/* Timer slots of the largest cell, with some to spare. */
+#define DUMP_SOURCE_STAGES 64
+
+/* What turns views of this process into calls. */
+struct dump_source {
+	struct rpcprof_clock_map map; /* of rpcprof_clock_map_get() */
+	struct dump_stage stages[DUMP_SOURCE_STAGES];
+};
+
+/* The call borrows its stages from the source, until the next. */
+void rpcprof_dump_fill_call(struct dump_source *source, struct dump_call *call,
+                            const struct rpcprof_view *view, bool in_flight);
+/* 0 or -ENODEV */
+int rpcprof_dump_fill_header(const struct dump_source *source, struct dump_header *header,
+                             const struct rpcprof_counters *counters);
+
 struct dump_writer {
 	FILE *out;
 	enum rpcprof_dump_format format;
@@ -83,6 +99,8 @@ struct dump_writer {
 	bool enabled; /* from the header, for the sentence when there are no calls */
 	uint64_t calls;
 	uint64_t date_error_ns;
+	uint8_t *bytes; /* of the message at hand, kept for the next; the end frees it */
+	size_t room;
 };
 
 /* Each 0 or a negative errno. The order is begin, any number of calls, end. */
@@ -109,6 +127,20 @@ json_t *rpcprof_dump_json_end(const struct dump_end *end);
 int rpcprof_dump_parse_header(const json_t *object, struct dump_header *header, const char **error);
 int rpcprof_dump_parse_call(const json_t *object, struct dump_call *call, struct dump_stage *stages,
                             const char **error);
+
+/* Some of a dump. */
+struct dump_part {
+	const struct dump_header *header; /* each NULL if not in it */
+	const struct dump_call *call;
+	const struct dump_end *end;
+};
+
+/*
+ * As protocol buffers: a message rpcprof.v1.Dump with only this in it, packed into `out` if there
+ * is room. Such messages put one after the other are one message with all that is in them.
+ * Returns its length; 0 if memory cannot be had.
+ */
+size_t rpcprof_dump_pack(const struct dump_part *part, uint8_t *out, size_t room);
 
 /* Prints a name with what could act on a terminal, or mislead, escaped. Returns its columns. */
 int rpcprof_dump_print_name(FILE *out, const char *name);

@@ -48,6 +48,14 @@ void rpcprof_profiles_forget(void);
  * false), the next profile has what comes from then on. */
 int rpcprof_profiles_reopen(const struct rpcprof_aggregate_options *options, bool *kept);
 
+/* A profile of all that happens from open to take, beside all others. Whoever has one collects
+ * (rpcprof_collector_collect()) while it is open, at the pace below. 0 or a negative errno; take:
+ * -ENODATA: no call; -ESTALE: an exporter that was started meanwhile began anew. */
+struct rpcprof_period;
+int rpcprof_period_open(struct rpcprof_period **period);
+int rpcprof_period_take(struct rpcprof_period *period, struct rpcprof_profile *profile);
+void rpcprof_period_close(struct rpcprof_period *period);
+
 /* How long until the next collection. */
 struct rpcprof_pace {
 	uint64_t capacity;      /* of the ring */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Profiles on request: one reader of the aggregate, shared by all who ask.
+ * Profiles on request: of what came since the last one, by one reader of the aggregate that all who
+ * ask share; and of a span of time, by a reader of its own.
  */
 #include "export/exporter_internal.h"
 
@@ -41,7 +42,7 @@ void rpcprof_profiles_forget(void)
 	close_reader();
 }
 
-static int open_reader(void)
+static int open_consumer(struct rpcprof_consumer *consumer)
 {
 	const struct rpcprof_aggregate_options options = {
 		.bytes = RPCPROF_AGGREGATE_BYTES_DEFAULT};
@@ -51,7 +52,14 @@ static int open_reader(void)
 	if (!rpcprof_collector_is_open())
 		error = rpcprof_collector_open(&options);
 	if (error == 0)
-		error = rpcprof_consumer_open(&reader.consumer, rpcprof_collector_aggregate());
+		error = rpcprof_consumer_open(consumer, rpcprof_collector_aggregate());
+	return error;
+}
+
+static int open_reader(void)
+{
+	int error = open_consumer(&reader.consumer);
+
 	reading = error == 0;
 	return error;
 }
@@ -128,4 +136,95 @@ int rpcprof_profile_write(const char *path)
 	}
 	pthread_mutex_unlock(&lock);
 	return error;
+}
+
+struct rpcprof_period {
+	const struct rpcprof_aggregate *aggregate; /* for as long as it is that of the process */
+	struct rpcprof_reader reader;
+	int64_t begin_ns;
+	uint64_t begin_ticks;
+};
+
+/* Takes in all up to now. */
+static int collect(struct rpcprof_clock_map *map, uint64_t now)
+{
+	int64_t status = rpcprof_clock_map_get(map);
+
+	if (status == 0)
+		status = rpcprof_collector_collect(now);
+	return status < 0 ? (int)status : 0;
+}
+
+static int open_period(struct rpcprof_period *period)
+{
+	struct rpcprof_profile before;
+	struct rpcprof_clock_map map;
+	int error = open_consumer(&period->reader.consumer);
+
+	if (error != 0)
+		return error;
+	period->aggregate = rpcprof_collector_aggregate();
+	period->begin_ticks = rpcprof_clock_now();
+	error = collect(&map, period->begin_ticks);
+	if (error != 0) {
+		rpcprof_consumer_close(&period->reader.consumer);
+		return error;
+	}
+	period->begin_ns = rpcprof_clock_utc_ns(&map, period->begin_ticks, NULL);
+	(void)rpcprof_collector_take(&period->reader, period->begin_ns, period->begin_ns, &before);
+	return 0;
+}
+
+int rpcprof_period_open(struct rpcprof_period **out)
+{
+	struct rpcprof_period *period = calloc(1, sizeof(*period));
+	int error;
+
+	if (period == NULL)
+		return -ENOMEM;
+	pthread_mutex_lock(&lock);
+	error = open_period(period);
+	pthread_mutex_unlock(&lock);
+	if (error != 0)
+		free(period);
+	else
+		*out = period;
+	return error;
+}
+
+static int take_period(struct rpcprof_period *period, struct rpcprof_profile *profile)
+{
+	uint64_t now = rpcprof_clock_now();
+	struct rpcprof_clock_map map;
+	int64_t end;
+	int error;
+
+	if (rpcprof_collector_aggregate() != period->aggregate)
+		return -ESTALE;
+	error = collect(&map, now);
+	if (error != 0)
+		return error;
+	end = period->begin_ns +
+	      (int64_t)rpcprof_clock_elapsed_ns(&map, period->begin_ticks, now);
+	if (!rpcprof_collector_take(&period->reader, period->begin_ns, end, profile))
+		return -ENODATA;
+	return rpcprof_profile_make(profile, &period->reader, period->aggregate);
+}
+
+int rpcprof_period_take(struct rpcprof_period *period, struct rpcprof_profile *profile)
+{
+	int error;
+
+	pthread_mutex_lock(&lock);
+	error = take_period(period, profile);
+	pthread_mutex_unlock(&lock);
+	return error;
+}
+
+void rpcprof_period_close(struct rpcprof_period *period)
+{
+	if (period == NULL)
+		return;
+	rpcprof_consumer_close(&period->reader.consumer);
+	free(period);
 }

@@ -3,9 +3,10 @@
 #define RPCPROF_DUMP_H
 
 /*
- * The last N calls, written out: as a table for people, as one JSON document, or as JSON lines.
+ * The last N calls, written out: as a table for people, as one JSON document, as JSON lines, or
+ * as protocol buffers.
  *
- * Of librpcprof-export. The `rpcprof` command reads the two JSON forms back.
+ * Of librpcprof-export. The `rpcprof` command reads all but the table back.
  */
 #include <stdio.h>
 
@@ -20,7 +21,8 @@ extern "C" {
 enum rpcprof_dump_format {
 	RPCPROF_DUMP_TABLE = 0,
 	RPCPROF_DUMP_JSON = 1,      /* one document */
-	RPCPROF_DUMP_JSON_LINES = 2 /* a header, one line per call, an end */
+	RPCPROF_DUMP_JSON_LINES = 2, /* a header, one line per call, an end */
+	RPCPROF_DUMP_PROTO = 3 /* messages rpcprof.v1.Dump, each after its length as a varint */
 };
 
 /** Whether a table has colours. */

@@ -127,7 +127,7 @@ Test(dump, options_out_of_range_are_refused_and_nothing_is_written, .init = star
 	bad.size = 1;
 	cr_assert_eq(dump(&bad), -EINVAL);
 	bad = good;
-	bad.format = 3;
+	bad.format = 4;
 	cr_assert_eq(dump(&bad), -EINVAL);
 	bad = good;
 	bad.colour = 3;
