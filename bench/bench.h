@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "pin.h"
 #include "rpcprof/rpcprof.h"
 
 #define BENCH_THREADS_MAX 64
@@ -50,7 +51,6 @@ struct bench_row {
 extern uint32_t bench_capacity;           /* N of this process */
 extern uint32_t bench_tags[BENCH_STAGES]; /* interned stages */
 void bench_start(const struct rpcprof_config *config);
-void bench_pin(uint32_t thread);
 double bench_thread_ns(void);
 /* One round: thread CPU time per operation, ns. */
 double bench_measure(const struct bench_case *test, uint32_t threads);
@@ -58,6 +58,9 @@ double bench_measure(const struct bench_case *test, uint32_t threads);
 /* process.c */
 struct bench_process *bench_process_start(const char *command);
 bool bench_process_has(const struct bench_process *process, const char *name);
+/* Writes a line, reads so many numbers. */
+void bench_process_ask(struct bench_process *process, const char *line, double *answers,
+                       unsigned count);
 double bench_process_round(struct bench_process *process, const char *name);
 void bench_process_stop(struct bench_process *process);
 int bench_serve(const struct bench_case *cases);

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One round of one case: thread CPU time, pinned, warmed up. */
 #include <pthread.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "bench.h"
 
@@ -43,17 +41,6 @@ double bench_thread_ns(void)
 
 	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
 	return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
-}
-
-/* From the last CPU down: the first has the most interrupts. */
-void bench_pin(uint32_t thread)
-{
-	cpu_set_t set;
-	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-
-	CPU_ZERO(&set);
-	CPU_SET((size_t)(cpus - 1 - (long)thread % cpus), &set);
-	(void)sched_setaffinity(0, sizeof(set), &set);
 }
 
 static double timed(const struct bench_case *test, uint32_t thread)

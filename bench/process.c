@@ -75,17 +75,24 @@ bool bench_process_has(const struct bench_process *process, const char *name)
 	return false;
 }
 
+void bench_process_ask(struct bench_process *process, const char *line, double *answers,
+                       unsigned count)
+{
+	fprintf(process->to, "%s\n", line);
+	(void)fflush(process->to);
+	for (unsigned i = 0; i < count; i++)
+		if (fscanf(process->from, "%lf", &answers[i]) != 1) {
+			fprintf(stderr, "bench: no answer to '%s': process %d has ended\n", line,
+			        (int)process->pid);
+			exit(1);
+		}
+}
+
 double bench_process_round(struct bench_process *process, const char *name)
 {
 	double ns;
 
-	fprintf(process->to, "%s\n", name);
-	(void)fflush(process->to);
-	if (fscanf(process->from, "%lf", &ns) != 1) {
-		fprintf(stderr, "bench: no answer for %s: its process (%d) ended\n", name,
-		        (int)process->pid);
-		exit(1);
-	}
+	bench_process_ask(process, name, &ns, 1);
 	return ns;
 }
 
