@@ -23,10 +23,10 @@ run_quietly() {
 	return $status
 }
 
-# build PRESET: configures and builds it in build/PRESET.
+# build PRESET [TARGET]: configures and builds it, or that part of it, in build/PRESET.
 build() {
 	run_quietly "build/$1/configure.log" cmake --preset "$1" &&
-		run_quietly "build/$1/build.log" cmake --build --preset "$1"
+		run_quietly "build/$1/build.log" cmake --build --preset "$1" ${2:+--target "$2"}
 }
 
 # The sanitizers of Debian 12 do not know address spaces as random as newer kernels make them:
