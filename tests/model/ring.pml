@@ -17,7 +17,8 @@
  * The unlocked xadd is what it is to a thread on another CPU: a load, anything, and a store. Which
  * shard a push takes is free, as threads move.
  *
- * With -DSPLIT the exchange of a push is a load and a store; then the model must fail.
+ * With -DSPLIT the exchange of a push is a load and a store, with -DSPLIT_TAKE that of a drain; then
+ * the model must fail.
  */
 #ifndef PUSHERS
 #define PUSHERS 2
@@ -220,8 +221,13 @@ proctype drainer()
 		if
 		:: slot[at] == 0
 		:: else ->
+#ifdef SPLIT_TAKE
+			old = slot[at];
+#endif
 			d_step {
+#ifndef SPLIT_TAKE
 				old = slot[at];
+#endif
 				slot[at] = 0;
 				count_out(old, drained);
 				check_all()
