@@ -40,6 +40,31 @@ grpc_completion_queue *rpcprof_grpc_completion_queue_create_for_pluck(void *rese
 	return cq;
 }
 
+grpc_completion_queue *rpcprof_grpc_completion_queue_create_for_callback(
+	grpc_completion_queue_functor *shutdown_callback, void *reserved)
+{
+	grpc_completion_queue *cq =
+		grpc_completion_queue_create_for_callback(shutdown_callback, reserved);
+
+	rpcprof_grpc_queue_set(cq, GRPC_QUEUE_CALLBACK);
+	return cq;
+}
+
+grpc_completion_queue *rpcprof_grpc_completion_queue_create(
+	const grpc_completion_queue_factory *factory,
+	const grpc_completion_queue_attributes *attributes, void *reserved)
+{
+	static const uint32_t kinds[] = {
+		[GRPC_CQ_NEXT] = GRPC_QUEUE_NEXT,
+		[GRPC_CQ_PLUCK] = GRPC_QUEUE_PLUCK,
+		[GRPC_CQ_CALLBACK] = GRPC_QUEUE_CALLBACK,
+	};
+	grpc_completion_queue *cq = grpc_completion_queue_create(factory, attributes, reserved);
+
+	rpcprof_grpc_queue_set(cq, kinds[attributes->cq_completion_type]);
+	return cq;
+}
+
 /* Before core's: its address may be another queue's the moment that returns. */
 void rpcprof_grpc_completion_queue_destroy(grpc_completion_queue *cq)
 {
@@ -50,28 +75,55 @@ void rpcprof_grpc_completion_queue_destroy(grpc_completion_queue *cq)
 grpc_event rpcprof_grpc_completion_queue_next(grpc_completion_queue *cq, gpr_timespec deadline,
                                               void *reserved)
 {
-	grpc_event event = grpc_completion_queue_next(cq, deadline, reserved);
 	struct grpc_slot *slot;
+	grpc_event event;
 
-	if (event.type != GRPC_OP_COMPLETE)
-		return event;
-	slot = rpcprof_grpc_slot_of(event.tag);
-	if (slot)
-		event.tag = rpcprof_grpc_slot_done(slot, event.success);
+	do {
+		event = grpc_completion_queue_next(cq, deadline, reserved);
+		if (event.type != GRPC_OP_COMPLETE)
+			return event;
+		slot = rpcprof_grpc_slot_of(event.tag);
+	} while (slot && !rpcprof_grpc_slot_done(slot, &event.success, &event.tag));
 	return event;
+}
+
+/* The slot of a split batch whose event comes under this tag. */
+static struct grpc_slot *last_part(grpc_completion_queue *cq, void *tag)
+{
+	struct grpc_slot *slot = NULL;
+
+	if (rpcprof_grpc_options.split_batches && !rpcprof_grpc_pool_idle())
+		slot = rpcprof_grpc_plucks_find(cq, tag);
+	return slot && slot->part == GRPC_LAST_PART ? slot : NULL;
+}
+
+/* The event that was plucked is ours to look at first. */
+static void plucked(grpc_completion_queue *cq, grpc_event *event)
+{
+	struct grpc_slot *slot = rpcprof_grpc_plucks_take(cq, event->tag);
+
+	if (!slot)
+		return;
+	/* Who began to pluck before the batch was started has not waited for the other parts. */
+	if (slot->part == GRPC_LAST_PART)
+		rpcprof_grpc_split_pluck(slot, gpr_inf_future(GPR_CLOCK_MONOTONIC));
+	rpcprof_grpc_slot_done(slot, &event->success, &event->tag);
 }
 
 grpc_event rpcprof_grpc_completion_queue_pluck(grpc_completion_queue *cq, void *tag,
                                                gpr_timespec deadline, void *reserved)
 {
-	grpc_event event = grpc_completion_queue_pluck(cq, tag, deadline, reserved);
-	struct grpc_slot *slot;
+	struct grpc_slot *last = last_part(cq, tag);
+	grpc_event event;
 
-	if (event.type != GRPC_OP_COMPLETE || rpcprof_grpc_pool_idle())
-		return event;
-	slot = rpcprof_grpc_plucks_take(cq, tag);
-	if (slot)
-		rpcprof_grpc_slot_done(slot, event.success);
+	if (last) {
+		event = rpcprof_grpc_split_pluck(last, deadline);
+		if (event.type != GRPC_OP_COMPLETE)
+			return event;
+	}
+	event = grpc_completion_queue_pluck(cq, tag, deadline, reserved);
+	if (event.type == GRPC_OP_COMPLETE && !rpcprof_grpc_pool_idle())
+		plucked(cq, &event);
 	return event;
 }
 
@@ -81,9 +133,7 @@ int rpcprof_grpc_completion_queue_thread_local_cache_flush(grpc_completion_queue
 	int flushed = grpc_completion_queue_thread_local_cache_flush(cq, tag, ok);
 	struct grpc_slot *slot = flushed ? rpcprof_grpc_slot_of(*tag) : NULL;
 
-	if (slot)
-		*tag = rpcprof_grpc_slot_done(slot, *ok);
-	return flushed;
+	return slot ? rpcprof_grpc_slot_done(slot, ok, tag) : flushed;
 }
 
 /* Servers. */
@@ -98,11 +148,9 @@ void *rpcprof_grpc_server_register_method(
 	return handle;
 }
 
-/* A record that waits for a call, and in *tag what to tell core instead of the user's tag. NULL:
- * tell core the user's. */
-static struct grpc_record *request_open(const struct grpc_request *request,
-                                        grpc_completion_queue *bound,
-                                        grpc_completion_queue *notified, void **tag)
+struct grpc_record *rpcprof_grpc_request_open(const struct grpc_request *request,
+                                              grpc_completion_queue *bound,
+                                              grpc_completion_queue *notified, void **tag)
 {
 	uint32_t kind = rpcprof_grpc_queue_kind(notified);
 	struct grpc_record *r;
@@ -111,11 +159,11 @@ static struct grpc_record *request_open(const struct grpc_request *request,
 		rpcprof_grpc_count(UNKNOWN_QUEUE);
 		return NULL;
 	}
-	r = rpcprof_grpc_record_open(bound);
+	r = rpcprof_grpc_record_open(bound, true);
 	if (!r)
 		return NULL;
 	r->request = *request;
-	if (rpcprof_grpc_slot_arm(rpcprof_grpc_slot_take(r, notified, *tag), kind, tag))
+	if (rpcprof_grpc_slot_open(r, notified, kind, GRPC_WHOLE, tag))
 		return r;
 	rpcprof_grpc_count(NO_RECORD);
 	rpcprof_grpc_record_drop(r, 1);
@@ -124,7 +172,7 @@ static struct grpc_record *request_open(const struct grpc_request *request,
 
 static void request_refused(struct grpc_record *r)
 {
-	rpcprof_grpc_slot_disarm(&r->slots[0], rpcprof_grpc_queue_kind(r->slots[0].cq));
+	rpcprof_grpc_slot_close(&r->slots[0], rpcprof_grpc_queue_kind(r->slots[0].cq));
 	rpcprof_grpc_record_drop(r, 1);
 }
 
@@ -135,12 +183,14 @@ grpc_call_error rpcprof_grpc_server_request_call(grpc_server *server, grpc_call 
                                                  grpc_completion_queue *cq_for_notification,
                                                  void *tag_new)
 {
-	const struct grpc_request request = { .call = call, .details = details };
+	const struct grpc_request request = { .call = call,
+		                              .metadata = request_metadata,
+		                              .details = details };
 	struct grpc_record *r = NULL;
 	grpc_call_error error;
 
 	if (rpcprof_enabled())
-		r = request_open(&request, cq_bound_to_call, cq_for_notification, &tag_new);
+		r = rpcprof_grpc_request_open(&request, cq_bound_to_call, cq_for_notification, &tag_new);
 	error = grpc_server_request_call(server, call, details, request_metadata, cq_bound_to_call,
 	                                 cq_for_notification, tag_new);
 	if (r && error != GRPC_CALL_OK)
@@ -154,13 +204,15 @@ grpc_call_error rpcprof_grpc_server_request_registered_call(
 	grpc_completion_queue *cq_bound_to_call, grpc_completion_queue *cq_for_notification,
 	void *tag_new)
 {
-	struct grpc_request request = { .call = call, .deadline = deadline };
+	struct grpc_request request = { .call = call,
+		                        .metadata = request_metadata,
+		                        .deadline = deadline };
 	struct grpc_record *r = NULL;
 	grpc_call_error error;
 
 	if (rpcprof_enabled()) {
 		request.method = rpcprof_grpc_handle_method(registered_method);
-		r = request_open(&request, cq_bound_to_call, cq_for_notification, &tag_new);
+		r = rpcprof_grpc_request_open(&request, cq_bound_to_call, cq_for_notification, &tag_new);
 	}
 	error = grpc_server_request_registered_call(server, registered_method, call, deadline,
 	                                            request_metadata, optional_payload,
@@ -186,7 +238,7 @@ void *rpcprof_grpc_channel_register_call(grpc_channel *channel, const char *meth
 static struct grpc_record *client_open(grpc_channel *channel, grpc_completion_queue *cq,
                                        uint32_t method, struct rpcprof_timer *create)
 {
-	struct grpc_record *r = rpcprof_grpc_record_open(cq);
+	struct grpc_record *r = rpcprof_grpc_record_open(cq, false);
 
 	if (!r)
 		return NULL;
@@ -196,6 +248,19 @@ static struct grpc_record *client_open(grpc_channel *channel, grpc_completion_qu
 	rpcprof_grpc_count(NO_STAT);
 	rpcprof_grpc_record_drop(r, 1);
 	return NULL;
+}
+
+/* A call made for another that is served here belongs to its trace, if it says so. */
+static void client_inherit(struct grpc_record *r, grpc_call *parent_call, uint32_t propagation_mask)
+{
+	struct grpc_record *parent = NULL;
+
+	if (parent_call && (propagation_mask & GRPC_PROPAGATE_CENSUS_TRACING_CONTEXT))
+		parent = record_of(parent_call);
+	if (!parent || parent->c.trace.origin == RPCPROF_GRPC_TRACE_NONE)
+		return;
+	r->c.trace = parent->c.trace;
+	r->c.trace.origin = RPCPROF_GRPC_TRACE_PARENT;
 }
 
 static void client_created(struct grpc_record *r, grpc_call *call, struct rpcprof_timer create)
@@ -226,6 +291,8 @@ grpc_call *rpcprof_grpc_channel_create_call(grpc_channel *channel, grpc_call *pa
 					(const char *)GRPC_SLICE_START_PTR(method),
 					GRPC_SLICE_LENGTH(method)),
 		                &create);
+	if (r)
+		client_inherit(r, parent_call, propagation_mask);
 	call = grpc_channel_create_call(channel, parent_call, propagation_mask, completion_queue,
 	                                method, host, deadline, reserved);
 	if (r)
@@ -247,6 +314,8 @@ grpc_call *rpcprof_grpc_channel_create_registered_call(grpc_channel *channel,
 	if (rpcprof_enabled())
 		r = client_open(channel, completion_queue,
 		                rpcprof_grpc_handle_method(registered_call_handle), &create);
+	if (r)
+		client_inherit(r, parent_call, propagation_mask);
 	call = grpc_channel_create_registered_call(channel, parent_call, propagation_mask,
 	                                           completion_queue, registered_call_handle,
 	                                           deadline, reserved);
@@ -257,38 +326,54 @@ grpc_call *rpcprof_grpc_channel_create_registered_call(grpc_channel *channel,
 
 /* Calls. */
 
-/* The batch's event will not come to us: core refused it, or there was no room to find its slot. */
-static void batch_undo(struct grpc_record *r, struct grpc_slot *slot, bool armed)
-{
-	if (!armed)
-		rpcprof_grpc_count(PLAIN_BATCHES);
-	rpcprof_grpc_batch_refused(&r->c, &slot->batch);
-	rpcprof_grpc_slot_disarm(slot, r->queue_kind);
-	rpcprof_grpc_record_drop(r, 1);
-}
-
 /* One hold is for the batch, until its event; one for us, since its event, and those of all other
  * batches, may be seen by another thread before core returns. */
-static grpc_call_error start_recorded(struct grpc_record *r, const grpc_op *ops, size_t nops,
-                                      void *tag, void *reserved)
+grpc_call_error rpcprof_grpc_batch_start(struct grpc_slot *slot, const grpc_op *ops, size_t nops,
+                                         void *tag)
 {
-	struct grpc_slot *slot = rpcprof_grpc_slot_take(r, r->cq, tag);
+	struct grpc_record *r = rpcprof_grpc_record_of(slot);
 	struct rpcprof_timer timer;
 	grpc_call_error error;
-	bool armed;
 
-	if (!slot) {
-		rpcprof_grpc_count(PLAIN_BATCHES);
-		return grpc_call_start_batch(r->call, ops, nops, tag, reserved);
-	}
-	rpcprof_add_relaxed(&r->holds, 2u); /* relaxed: the caller's reference is a hold already */
+	/* relaxed, both: the caller's reference is a hold already; read for the first batch only */
+	rpcprof_add_relaxed(&r->holds, 2u);
+	rpcprof_store_relaxed(&r->begun, 1u);
 	timer = rpcprof_grpc_batch_begin(&r->c, &slot->batch, ops, nops);
-	armed = rpcprof_grpc_slot_arm(slot, r->queue_kind, &tag);
-	error = grpc_call_start_batch(r->call, ops, nops, tag, reserved);
+	error = grpc_call_start_batch(r->call, ops, nops, tag, NULL);
 	rpcprof_timer_end(timer);
-	if (!armed || error != GRPC_CALL_OK)
-		batch_undo(r, slot, armed);
+	if (error != GRPC_CALL_OK) {
+		rpcprof_grpc_batch_refused(&r->c, &slot->batch);
+		rpcprof_grpc_slot_close(slot, r->queue_kind);
+		rpcprof_grpc_record_drop(r, 1);
+	}
 	rpcprof_grpc_record_drop(r, 1);
+	return error;
+}
+
+static grpc_call_error start_recorded(struct grpc_record *r, const grpc_op *ops, size_t nops,
+                                      void *tag)
+{
+	struct grpc_parts parts;
+	struct grpc_slot *slot;
+
+	if (rpcprof_grpc_split_open(r, ops, nops, tag, &parts))
+		return rpcprof_grpc_split_start(&parts, ops, nops);
+	slot = rpcprof_grpc_slot_open(r, r->cq, r->queue_kind, GRPC_WHOLE, &tag);
+	if (slot)
+		return rpcprof_grpc_batch_start(slot, ops, nops, tag);
+	rpcprof_grpc_count(PLAIN_BATCHES);
+	return grpc_call_start_batch(r->call, ops, nops, tag, NULL);
+}
+
+static grpc_call_error start_traced(struct grpc_record *r, const grpc_op *ops, size_t nops,
+                                    void *tag)
+{
+	struct grpc_traced traced;
+	grpc_call_error error;
+
+	rpcprof_grpc_trace_add(r, ops, nops, &traced);
+	error = start_recorded(r, traced.ops, nops, tag);
+	rpcprof_grpc_trace_done(&traced);
 	return error;
 }
 
@@ -297,10 +382,12 @@ grpc_call_error rpcprof_grpc_call_start_batch(grpc_call *call, const grpc_op *op
 {
 	struct grpc_record *r = record_of(call);
 
-	/* An empty batch takes no time; core takes any number of them. */
-	if (!r || nops == 0)
+	/* An empty batch takes no time; core takes any number of them. What is reserved is refused. */
+	if (!r || nops == 0 || reserved)
 		return grpc_call_start_batch(call, ops, nops, tag, reserved);
-	return start_recorded(r, ops, nops, tag, reserved);
+	if (rpcprof_grpc_trace_wanted(r, ops, nops))
+		return start_traced(r, ops, nops, tag);
+	return start_recorded(r, ops, nops, tag);
 }
 
 void rpcprof_grpc_call_ref(grpc_call *call)

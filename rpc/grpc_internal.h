@@ -8,20 +8,26 @@
 
 #define GRPC_BATCHES_MAX 6 /* core takes one operation of a type at a time, in each direction */
 
+/* What a slot's batch is of the user's; see grpc_split.c. */
+enum grpc_part { GRPC_WHOLE, GRPC_PART, GRPC_LAST_PART };
+
 /*
  * A tag of ours inside core: the address of a slot. Recognised by lying in the pool, so that a
  * tag of the user's, which may be (void *)1, is never looked into.
  */
 struct grpc_slot {
+	grpc_completion_queue_functor functor; /* what a callback queue runs */
 	void *user_tag;
 	grpc_completion_queue *cq; /* where its event will come out */
 	uint32_t armed; /* carries the order from who started it to who got its event */
+	uint32_t part;  /* enum grpc_part */
 	struct rpcprof_grpc_batch batch;
 };
 
 /* What grpc_server_request_call() will fill in. */
 struct grpc_request {
 	grpc_call **call;
+	grpc_metadata_array *metadata;
 	grpc_call_details *details; /* NULL for a registered method, which has: */
 	gpr_timespec *deadline;
 	uint32_t method;
@@ -42,6 +48,10 @@ struct grpc_record {
 	uint32_t holds;
 	uint32_t user_refs;       /* references to the grpc_call that we know of */
 	uint32_t slots_used;      /* bit i: slots[i] */
+	uint32_t begun;           /* a batch was started */
+	uint32_t parts_left;      /* of a split batch: whose events are still to come */
+	uint32_t unplucked;       /* of them, bit i: slots[i], on a pluck queue */
+	bool server;
 	struct grpc_request request; /* uses slots[0] */
 	struct grpc_slot slots[GRPC_BATCHES_MAX];
 } __attribute__((aligned(RPCPROF_CACHE_LINE)));
@@ -84,11 +94,17 @@ struct grpc_record *rpcprof_grpc_calls_find(grpc_call *call);
 
 bool rpcprof_grpc_plucks_insert(struct grpc_slot *slot); /* by slot->cq and user_tag */
 void rpcprof_grpc_plucks_remove(struct grpc_slot *slot);
+struct grpc_slot *rpcprof_grpc_plucks_find(grpc_completion_queue *cq, void *tag);
 struct grpc_slot *rpcprof_grpc_plucks_take(grpc_completion_queue *cq, void *tag);
 
 /* grpc_names.c: what an opaque pointer of core's stands for. Any number of readers; those who
  * store wait for each other. */
-enum grpc_queue_kind { GRPC_QUEUE_UNKNOWN = 0, GRPC_QUEUE_NEXT = 1, GRPC_QUEUE_PLUCK = 2 };
+enum grpc_queue_kind {
+	GRPC_QUEUE_UNKNOWN = 0,
+	GRPC_QUEUE_NEXT = 1,
+	GRPC_QUEUE_PLUCK = 2,
+	GRPC_QUEUE_CALLBACK = 3
+};
 
 void rpcprof_grpc_queue_set(const grpc_completion_queue *cq, uint32_t kind);
 uint32_t rpcprof_grpc_queue_kind(const grpc_completion_queue *cq);
@@ -100,21 +116,58 @@ enum grpc_counter { NO_RECORD, NO_STAT, UNKNOWN_QUEUE, PLAIN_BATCHES, STALE, GRP
 void rpcprof_grpc_count(enum grpc_counter counter);
 
 /* A record with one hold, for a call on this queue; NULL, counted: pass it through. */
-struct grpc_record *rpcprof_grpc_record_open(grpc_completion_queue *cq);
+struct grpc_record *rpcprof_grpc_record_open(grpc_completion_queue *cq, bool server);
 /* The record is found by its call from now on. false, counted: there was no room, and the record
  * is gone. */
 bool rpcprof_grpc_record_attach(struct grpc_record *r, grpc_call *call);
 void rpcprof_grpc_record_drop(struct grpc_record *r, uint32_t holds);
 
-/* A slot whose event will come out of cq; NULL: none left. */
-struct grpc_slot *rpcprof_grpc_slot_take(struct grpc_record *r, grpc_completion_queue *cq,
-                                         void *user_tag);
-/* What to give to core as the tag, once all else of the slot is stored. false: no room; *core_tag
- * is then the user's. */
-bool rpcprof_grpc_slot_arm(struct grpc_slot *slot, uint32_t queue_kind, void **core_tag);
-/* No event will come. Gives the slot back. */
-void rpcprof_grpc_slot_disarm(struct grpc_slot *slot, uint32_t queue_kind);
-/* Its event came out. Gives the user's tag. */
-void *rpcprof_grpc_slot_done(struct grpc_slot *slot, bool success);
+/* A slot whose event will come out of cq. *tag is the user's, and then what to give to core in its
+ * place. NULL: no room. */
+struct grpc_slot *rpcprof_grpc_slot_open(struct grpc_record *r, grpc_completion_queue *cq,
+                                         uint32_t queue_kind, enum grpc_part part, void **tag);
+/* No event will come. */
+void rpcprof_grpc_slot_close(struct grpc_slot *slot, uint32_t queue_kind);
+/* Its event came out. false: the event is not for the user, who gets a later one of his batch. */
+bool rpcprof_grpc_slot_done(struct grpc_slot *slot, int *success, void **user_tag);
+
+/* grpc.c: a record that waits for a call, and in *tag what to tell core instead of the user's tag.
+ * NULL: tell core the user's. */
+struct grpc_record *rpcprof_grpc_request_open(const struct grpc_request *request,
+                                              grpc_completion_queue *bound,
+                                              grpc_completion_queue *notified, void **tag);
+
+/* grpc.c: starts a batch that has a slot; tag is core's. */
+grpc_call_error rpcprof_grpc_batch_start(struct grpc_slot *slot, const grpc_op *ops, size_t nops,
+                                         void *tag);
+
+/* grpc_start.c: what rpcprof_grpc_start() was told; plain words, stored before the switch. */
+extern struct rpcprof_grpc_config rpcprof_grpc_options;
+
+/* grpc_split.c: one batch for a client's whole call, started as several. */
+struct grpc_parts {
+	struct grpc_slot *slots[4];
+	void *tags[4];
+};
+/* Whether this batch is to be split, and there is room to. */
+bool rpcprof_grpc_split_open(struct grpc_record *r, const grpc_op *ops, size_t nops, void *tag,
+                             struct grpc_parts *parts);
+grpc_call_error rpcprof_grpc_split_start(const struct grpc_parts *parts, const grpc_op *ops,
+                                         size_t nops);
+/* On a pluck queue: waits for the parts beside the one that has the user's tag. An event other
+ * than GRPC_OP_COMPLETE: one of them has not come. */
+grpc_event rpcprof_grpc_split_pluck(struct grpc_slot *last, gpr_timespec deadline);
+
+/* grpc_trace.c: the traceparent of a client's call. */
+bool rpcprof_grpc_trace_wanted(const struct grpc_record *r, const grpc_op *ops, size_t nops);
+/* A copy of ops that sends a traceparent; the Stat has its ids. rpcprof_grpc_trace_done() it. */
+struct grpc_traced {
+	grpc_op ops[GRPC_BATCHES_MAX];
+	grpc_metadata *metadata;
+	grpc_slice value;
+};
+void rpcprof_grpc_trace_add(struct grpc_record *r, const grpc_op *ops, size_t nops,
+                            struct grpc_traced *traced);
+void rpcprof_grpc_trace_done(struct grpc_traced *traced);
 
 #endif

@@ -143,7 +143,7 @@ void rpcprof_grpc_plucks_remove(struct grpc_slot *slot)
 	remove_word(bucket_of(plucks, pluck_hash(slot->cq, slot->user_tag)), pluck_word(slot));
 }
 
-struct grpc_slot *rpcprof_grpc_plucks_take(grpc_completion_queue *cq, void *tag)
+static struct grpc_slot *plucks_find(grpc_completion_queue *cq, void *tag, bool take)
 {
 	uint64_t hash = pluck_hash(cq, tag);
 	uint64_t *ways = bucket_of(plucks, hash);
@@ -157,8 +157,18 @@ struct grpc_slot *rpcprof_grpc_plucks_take(grpc_completion_queue *cq, void *tag)
 		slot = slot_at(word);
 		if (rpcprof_load_relaxed(&slot->cq) == cq &&
 		    rpcprof_load_relaxed(&slot->user_tag) == tag &&
-		    rpcprof_cas_acquire(&ways[i], &word, 0))
+		    (!take || rpcprof_cas_acquire(&ways[i], &word, 0)))
 			return slot;
 	}
 	return NULL;
+}
+
+struct grpc_slot *rpcprof_grpc_plucks_find(grpc_completion_queue *cq, void *tag)
+{
+	return plucks_find(cq, tag, false);
+}
+
+struct grpc_slot *rpcprof_grpc_plucks_take(grpc_completion_queue *cq, void *tag)
+{
+	return plucks_find(cq, tag, true);
 }

@@ -26,7 +26,7 @@ void rpcprof_grpc_counters_get(struct rpcprof_grpc_counters *out)
 	out->stale = rpcprof_load_relaxed(&counters[STALE]);
 }
 
-struct grpc_record *rpcprof_grpc_record_open(grpc_completion_queue *cq)
+struct grpc_record *rpcprof_grpc_record_open(grpc_completion_queue *cq, bool server)
 {
 	uint32_t kind = rpcprof_grpc_queue_kind(cq);
 	struct grpc_record *r;
@@ -43,6 +43,9 @@ struct grpc_record *rpcprof_grpc_record_open(grpc_completion_queue *cq)
 	r->c.call.stat = rpcprof_stat_none_();
 	r->cq = cq;
 	r->queue_kind = kind;
+	r->server = server;
+	r->begun = 0;
+	r->unplucked = 0;
 	/* relaxed, all three: a find that was given a stale word may be looking at call */
 	rpcprof_store_relaxed(&r->call, NULL);
 	rpcprof_store_relaxed(&r->holds, 1u);
@@ -84,8 +87,8 @@ bool rpcprof_grpc_record_attach(struct grpc_record *r, grpc_call *call)
 	return false;
 }
 
-struct grpc_slot *rpcprof_grpc_slot_take(struct grpc_record *r, grpc_completion_queue *cq,
-                                         void *user_tag)
+static struct grpc_slot *slot_take(struct grpc_record *r, grpc_completion_queue *cq,
+                                   void *user_tag)
 {
 	uint32_t used = rpcprof_load_relaxed(&r->slots_used);
 	unsigned i;
@@ -96,7 +99,7 @@ struct grpc_slot *rpcprof_grpc_slot_take(struct grpc_record *r, grpc_completion_
 			return NULL;
 		/* S1 acquire, pairs with S2: the slot's last batch is done with it. */
 	} while (!rpcprof_cas_acquire(&r->slots_used, &used, used | 1u << i));
-	/* relaxed, both: published by slot_arm; a pluck that got a stale word may be looking */
+	/* relaxed, both: published by A1; a pluck that got a stale word may be looking */
 	rpcprof_store_relaxed(&r->slots[i].user_tag, user_tag);
 	rpcprof_store_relaxed(&r->slots[i].cq, cq);
 	return &r->slots[i];
@@ -108,22 +111,51 @@ static void slot_give(struct grpc_record *r, struct grpc_slot *slot)
 	__atomic_fetch_and(&r->slots_used, ~(1u << (slot - r->slots)), __ATOMIC_RELEASE);
 }
 
-bool rpcprof_grpc_slot_arm(struct grpc_slot *slot, uint32_t queue_kind, void **core_tag)
+/* What a callback queue runs in place of the user's functor, which may free his call. */
+static void callback_done(grpc_completion_queue_functor *functor, int success)
 {
-	/* A1 release, pairs with A2: all of the slot and its record, for whoever gets the event;
-	 * see B1 in grpc_stages.c. */
-	rpcprof_store_release(&slot->armed, 1u);
-	if (queue_kind != GRPC_QUEUE_PLUCK) {
-		*core_tag = slot;
-		return true;
-	}
-	/* Who plucks names the tag that he waits for, maybe before it is started: it has to be
-	 * his. */
-	*core_tag = slot->user_tag;
-	return rpcprof_grpc_plucks_insert(slot);
+	void *user_tag;
+
+	if (!rpcprof_grpc_slot_done((struct grpc_slot *)functor, &success, &user_tag))
+		return;
+	functor = user_tag;
+	functor->functor_run(functor, success);
 }
 
-void rpcprof_grpc_slot_disarm(struct grpc_slot *slot, uint32_t queue_kind)
+static void functor_fill(struct grpc_slot *slot)
+{
+	const grpc_completion_queue_functor *user = slot->user_tag;
+
+	slot->functor.functor_run = callback_done;
+	slot->functor.inlineable = user->inlineable;
+}
+
+struct grpc_slot *rpcprof_grpc_slot_open(struct grpc_record *r, grpc_completion_queue *cq,
+                                         uint32_t queue_kind, enum grpc_part part, void **tag)
+{
+	struct grpc_slot *slot = slot_take(r, cq, *tag);
+
+	if (!slot)
+		return NULL;
+	slot->part = part;
+	if (queue_kind == GRPC_QUEUE_CALLBACK)
+		functor_fill(slot);
+	/* A1 release, pairs with A2: all of the slot and its record, for whoever gets the event;
+	 * but for its batch, see B1 in grpc_stages.c. */
+	rpcprof_store_release(&slot->armed, 1u);
+	if (queue_kind != GRPC_QUEUE_PLUCK || part == GRPC_PART) {
+		*tag = slot; /* on a callback queue: its functor, which is at the same place */
+		return slot;
+	}
+	/* Who plucks names the tag that he waits for, maybe before it is started: core has to be
+	 * given his. */
+	if (rpcprof_grpc_plucks_insert(slot))
+		return slot;
+	slot_give(r, slot);
+	return NULL;
+}
+
+void rpcprof_grpc_slot_close(struct grpc_slot *slot, uint32_t queue_kind)
 {
 	if (queue_kind == GRPC_QUEUE_PLUCK)
 		rpcprof_grpc_plucks_remove(slot);
@@ -133,11 +165,15 @@ void rpcprof_grpc_slot_disarm(struct grpc_slot *slot, uint32_t queue_kind)
 static bool server_begin(struct grpc_record *r, grpc_call *call)
 {
 	const struct grpc_request *request = &r->request;
+	bool recorded;
 
 	if (request->details)
-		return rpcprof_grpc_server_begin(&r->c, call, request->details);
-	return rpcprof_grpc_server_begin_registered(&r->c, call, request->method,
-	                                            *request->deadline);
+		recorded = rpcprof_grpc_server_begin(&r->c, call, request->details);
+	else
+		recorded = rpcprof_grpc_server_begin_registered(&r->c, call, request->method,
+		                                                *request->deadline);
+	rpcprof_grpc_server_metadata(&r->c, request->metadata);
+	return recorded;
 }
 
 /* A request came back: with a call, or because the server shuts down. */
@@ -153,20 +189,30 @@ static void request_done(struct grpc_record *r, bool success)
 	}
 }
 
-void *rpcprof_grpc_slot_done(struct grpc_slot *slot, bool success)
+/* Whether the user gets his event now. Batches that receive the status always succeed. */
+static bool part_done(struct grpc_record *r, int *success)
+{
+	*success = 1;
+	/* L1 acq_rel, pairs with itself: who has the last part has what the others received. */
+	return __atomic_fetch_sub(&r->parts_left, 1u, __ATOMIC_ACQ_REL) == 1;
+}
+
+bool rpcprof_grpc_slot_done(struct grpc_slot *slot, int *success, void **user_tag)
 {
 	struct grpc_record *r = rpcprof_grpc_record_of(slot);
-	void *user_tag;
+	bool whole = true;
 
 	(void)rpcprof_load_acquire(&slot->armed); /* A2 acquire, pairs with A1 */
-	user_tag = rpcprof_load_relaxed(&slot->user_tag);
+	*user_tag = rpcprof_load_relaxed(&slot->user_tag);
 	if (!rpcprof_load_relaxed(&r->call)) {
 		slot_give(r, slot);
-		request_done(r, success);
-		return user_tag;
+		request_done(r, *success);
+		return true;
 	}
-	rpcprof_grpc_batch_end(&r->c, &slot->batch, success);
+	rpcprof_grpc_batch_end(&r->c, &slot->batch, *success);
+	if (slot->part != GRPC_WHOLE)
+		whole = part_done(r, success);
 	slot_give(r, slot);
 	rpcprof_grpc_record_drop(r, 1);
-	return user_tag;
+	return whole;
 }

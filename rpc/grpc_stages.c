@@ -76,6 +76,7 @@ static bool begin(struct rpcprof_grpc_call *c, uint32_t side)
 	c->begin = rpcprof_clock_now();
 	c->received = 0;
 	c->status = -1;
+	c->trace.origin = RPCPROF_GRPC_TRACE_NONE;
 	c->state = side == RPCPROF_TAG_CLIENT ? CLIENT : 0;
 	return rpcprof_call_begin_at(&c->call, side, c->begin);
 }
@@ -167,6 +168,15 @@ static bool begins_now(const struct rpcprof_grpc_call *c, const struct rpcprof_g
 	       !(rpcprof_load_relaxed(&c->state) & HEADER_PENDING);
 }
 
+/* A client's Stat has the trace context that goes out with the call. */
+static void note_sent_trace(struct rpcprof_grpc_call *c, const grpc_op *ops)
+{
+	while (ops->op != GRPC_OP_SEND_INITIAL_METADATA)
+		ops++;
+	rpcprof_grpc_metadata_on(c, ops->data.send_initial_metadata.metadata,
+	                         ops->data.send_initial_metadata.count);
+}
+
 struct rpcprof_timer rpcprof_grpc_batch_begin_on(struct rpcprof_grpc_call *c,
                                                  struct rpcprof_grpc_batch *batch,
                                                  const grpc_op *ops, size_t nops)
@@ -174,6 +184,9 @@ struct rpcprof_timer rpcprof_grpc_batch_begin_on(struct rpcprof_grpc_call *c,
 	uint64_t now = rpcprof_clock_now();
 
 	batch_describe(batch, ops, nops);
+	if ((batch->ops & BIT(GRPC_OP_SEND_INITIAL_METADATA)) &&
+	    (rpcprof_load_relaxed(&c->state) & CLIENT)) /* relaxed: the bit never changes */
+		note_sent_trace(c, ops);
 	if (begins_now(c, batch)) {
 		batch->timer = rpcprof_timer_begin_at(c->call.stat, stage_tag(batch->stage), now);
 		batch->open = true;

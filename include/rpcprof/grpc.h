@@ -3,21 +3,22 @@
 #define RPCPROF_GRPC_H
 
 /*
- * gRPC core's own calls, recorded: put rpcprof_ before them and change nothing else.
+ * gRPC core's own calls, recorded: put rpcprof_ before them and change nothing else, or compile with
+ * grpc_wrap.h, which does that. At the start of the program: rpcprof_grpc_start(NULL).
  *
  * The stages are those of grpc_call.h; rpcprof_grpc_call_stat() gives the Stat for your own. With
  * the switch off each call goes straight through, after one relaxed load and a branch.
  *
  * The rules:
  *
- * - Queues. Calls are recorded on queues that rpcprof_grpc_completion_queue_create_for_next() or
- *   _for_pluck() made, and destroyed by rpcprof_grpc_completion_queue_destroy(). Calls on other
- *   queues (callback queues, or those of a library that knows nothing of rpcprof) pass through
- *   unrecorded, counted.
+ * - Queues. Calls are recorded on queues that rpcprof_grpc_completion_queue_create() or one of its
+ *   siblings here made, and destroyed by rpcprof_grpc_completion_queue_destroy(). Calls on other
+ *   queues (those of a library that knows nothing of rpcprof) pass through unrecorded, counted.
  * - All of it. On such a queue use the calls below for every call and every event. A recorded
  *   batch has a tag of ours inside core: whoever takes its event by core's own function sees that
  *   instead of his. A reference given back behind our back leaves its Stat unfinished.
- * - Tags are yours: never looked into; what comes back is what you gave.
+ * - Tags are yours: never looked into; what comes back is what you gave. (On a callback queue a tag
+ *   is a functor, which is run as core would.)
  * - A call's Stat lasts until its last rpcprof_grpc_call_unref() or the last of its batches to come
  *   back, whichever is later. So decode before you unref.
  * - A request that was armed while the switch was off stays unrecorded: the first calls after
@@ -25,6 +26,14 @@
  *   switch is on when its call comes. What has begun is finished, whatever the switch does.
  * - Up to RPCPROF_GRPC_CALLS_MAX calls and armed requests are under way at one time. More pass
  *   through unrecorded, counted.
+ *
+ * To stop: rpcprof_fini(), at any moment, with calls under way or not: before grpc_shutdown(), after
+ * it, or from atexit(). Nothing here holds a reference of core's, nor a thread. Calls that are under
+ * way are finished as they would have been, by the calls below, which go on to work.
+ *
+ * The two sides of a call are joined by its W3C trace context, never by metadata: trace id and span
+ * id of a server's Stat are those of the `traceparent` that came, those of a client's Stat are those
+ * of the `traceparent` that it sent, the program's own or, by option, ours.
  *
  * After fork() without exec() gRPC core itself is of no use in the child; nor is this.
  */
@@ -36,6 +45,34 @@ extern "C" {
 #pragma GCC visibility push(default)
 
 #define RPCPROF_GRPC_CALLS_MAX 8192
+
+/** What rpcprof_grpc_start() takes. Set size, leave the rest 0 for the defaults. */
+struct rpcprof_grpc_config {
+	size_t size;                       /* sizeof(struct rpcprof_grpc_config) */
+	const struct rpcprof_config *core; /* for rpcprof_init(); NULL for its defaults */
+	/* 1: a client's first batch, if it holds the whole call, goes to core as one batch for all
+	 * that it sends and one for each thing it receives, so that each is a stage; you still get
+	 * your one event. Costs about 2 microseconds of CPU a call. */
+	uint32_t split_batches;
+	/* 1: client calls send a `traceparent` if the program sends none: of the trace of the
+	 * server's call that they are made for (parent_call, with
+	 * GRPC_PROPAGATE_CENSUS_TRACING_CONTEXT), else of a new trace. Allocates. */
+	uint32_t send_traceparent;
+};
+
+/**
+ * The process records its gRPC calls from now on: rpcprof_init(), the options, and the switch.
+ *
+ * Once, by the application, before it makes calls. Later rpcprof_enable() is the switch.
+ *
+ * @param config  NULL for the defaults; copied
+ * @return        0 or a negative errno
+ *
+ * Threads:  one, before others make calls
+ * Progress: as rpcprof_init()
+ * Errors:   those of rpcprof_init() but -EALREADY: its configuration then stays in force
+ */
+int rpcprof_grpc_start(const struct rpcprof_grpc_config *config);
 
 /**
  * The Stat of a recorded call, for stages of your own.
@@ -81,6 +118,11 @@ void rpcprof_grpc_counters_get(struct rpcprof_grpc_counters *counters);
  */
 grpc_completion_queue *rpcprof_grpc_completion_queue_create_for_next(void *reserved);
 grpc_completion_queue *rpcprof_grpc_completion_queue_create_for_pluck(void *reserved);
+grpc_completion_queue *rpcprof_grpc_completion_queue_create_for_callback(
+	grpc_completion_queue_functor *shutdown_callback, void *reserved);
+grpc_completion_queue *rpcprof_grpc_completion_queue_create(
+	const grpc_completion_queue_factory *factory,
+	const grpc_completion_queue_attributes *attributes, void *reserved);
 void rpcprof_grpc_completion_queue_destroy(grpc_completion_queue *cq);
 grpc_event rpcprof_grpc_completion_queue_next(grpc_completion_queue *cq, gpr_timespec deadline,
                                               void *reserved);

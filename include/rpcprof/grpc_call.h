@@ -9,7 +9,7 @@
  *     server                                          client
  *     tag of grpc_server_request_call came back:      timer = rpcprof_grpc_client_begin(...)
  *         rpcprof_grpc_server_begin(...)              grpc_channel_create_call(...)
- *                                                     rpcprof_timer_end(timer)
+ *         rpcprof_grpc_server_metadata(...)           rpcprof_timer_end(timer)
  *     for each batch, either side:
  *         timer = rpcprof_grpc_batch_begin(call, batch, ops, nops)
  *         grpc_call_start_batch(...)
@@ -49,6 +49,20 @@ extern "C" {
 #endif
 #pragma GCC visibility push(default)
 
+/* Where a call's trace context comes from. */
+enum rpcprof_grpc_trace_origin {
+	RPCPROF_GRPC_TRACE_NONE,
+	RPCPROF_GRPC_TRACE_OWN,   /* a traceparent that came or went with the call */
+	RPCPROF_GRPC_TRACE_PARENT /* that of the call this one is made for; nothing is sent yet */
+};
+
+struct rpcprof_grpc_trace {
+	uint8_t trace_id[16];
+	uint8_t span_id[8]; /* the client's */
+	uint8_t flags;
+	uint8_t origin; /* enum rpcprof_grpc_trace_origin */
+};
+
 /** One call. Embed it; need not be zeroed. Its fields are the library's. */
 struct rpcprof_grpc_call {
 	struct rpcprof_call call;
@@ -57,6 +71,7 @@ struct rpcprof_grpc_call {
 	gpr_timespec deadline;
 	int32_t status;    /* sent (server) or received (client); -1 = none */
 	uint32_t state;    /* see grpc_stages.c */
+	struct rpcprof_grpc_trace trace;
 };
 
 /** One batch that is under way: embed it in what you use as its tag. At most six at a time per
@@ -77,6 +92,8 @@ bool rpcprof_grpc_server_begin_on(struct rpcprof_grpc_call *c, grpc_call *call, 
                                   uint32_t declared, gpr_timespec deadline);
 struct rpcprof_timer rpcprof_grpc_client_begin_on(struct rpcprof_grpc_call *c,
                                                   grpc_channel *channel, uint32_t method);
+void rpcprof_grpc_metadata_on(struct rpcprof_grpc_call *c, const grpc_metadata *metadata,
+                              size_t count);
 struct rpcprof_timer rpcprof_grpc_batch_begin_on(struct rpcprof_grpc_call *c,
                                                  struct rpcprof_grpc_batch *batch,
                                                  const grpc_op *ops, size_t nops);
@@ -126,6 +143,26 @@ static inline bool rpcprof_grpc_server_begin_registered(struct rpcprof_grpc_call
 		return false;
 	}
 	return rpcprof_grpc_server_begin_on(c, call, NULL, method, deadline);
+}
+
+/**
+ * The metadata that came with the call: if there is a W3C `traceparent`, the Stat has its trace id
+ * and its span id, which are those of the client's Stat.
+ *
+ * Behind rpcprof_grpc_server_begin(). A client's Stat has the ids of the `traceparent` that it
+ * sends, by rpcprof_grpc_batch_begin(): so trace id and span id together join the two sides.
+ *
+ * @param metadata  what core filled in; borrowed for the call
+ *
+ * Threads:  any
+ * Progress: lock-free; allocates: never
+ * Errors:   one that is not as https://www.w3.org/TR/trace-context/ says is ignored
+ */
+static inline void rpcprof_grpc_server_metadata(struct rpcprof_grpc_call *c,
+                                                const grpc_metadata_array *metadata)
+{
+	if (__builtin_expect(!rpcprof_stat_is_null(c->call.stat), 0))
+		rpcprof_grpc_metadata_on(c, metadata->metadata, metadata->count);
 }
 
 /**

@@ -28,6 +28,8 @@ enum way { EMBEDDED, WRAPPED };
 struct loop {
 	enum way way;
 	grpc_completion_queue *cq;
+	grpc_completion_queue *client_cq; /* the same, or a pluck or callback queue */
+	grpc_cq_completion_type client_type;
 	grpc_server *server;
 	grpc_channel *channel;
 };
@@ -36,6 +38,7 @@ struct loop_call;
 
 /* The user's tag of one batch. */
 struct loop_tag {
+	grpc_completion_queue_functor functor; /* on a callback queue, which then runs it */
 	struct loop_call *owner;
 	struct rpcprof_grpc_batch batch;
 	bool under_way;
@@ -50,6 +53,7 @@ struct loop_call {
 	struct loop_tag tags[LOOP_BATCHES];
 	unsigned started;
 	struct loop_tag request;
+	bool client;
 	grpc_call_details details;
 	grpc_metadata_array metadata, trailers;
 	grpc_byte_buffer *received;
@@ -57,6 +61,12 @@ struct loop_call {
 	grpc_status_code status;
 	int cancelled;
 };
+
+/* A functor may run on a thread of core's. */
+static inline bool loop_under_way(const struct loop_tag *tag)
+{
+	return __atomic_load_n(&tag->under_way, __ATOMIC_ACQUIRE);
+}
 
 static inline gpr_timespec loop_in_ms(int64_t ms)
 {
@@ -74,6 +84,8 @@ static inline void loop_open(struct loop *l, enum way way)
 	grpc_init();
 	l->way = way;
 	l->cq = rpcprof_grpc_completion_queue_create_for_next(NULL);
+	l->client_cq = l->cq;
+	l->client_type = GRPC_CQ_NEXT;
 	l->server = grpc_server_create(NULL, NULL);
 	grpc_server_register_completion_queue(l->server, l->cq, NULL);
 	server = grpc_insecure_server_credentials_create();
@@ -115,17 +127,55 @@ static inline bool loop_step(struct loop *l, int64_t ms)
 	tag->success = event.success;
 	if (l->way == WRAPPED)
 		return true;
-	if (tag != &tag->owner->request)
+	if (tag != &tag->owner->request) {
 		rpcprof_grpc_batch_end(&tag->owner->prof, &tag->batch, event.success);
-	else if (event.success)
+	} else if (event.success) {
 		rpcprof_grpc_server_begin(&tag->owner->prof, tag->owner->call, &tag->owner->details);
+		rpcprof_grpc_server_metadata(&tag->owner->prof, &tag->owner->metadata);
+	}
 	return true;
+}
+
+/* The client's calls are on a queue of their own from now on. */
+static inline void loop_use_queue(struct loop *l, grpc_cq_completion_type type,
+                                  grpc_completion_queue *cq)
+{
+	l->client_type = type;
+	l->client_cq = cq;
+}
+
+static inline void loop_functor_run(grpc_completion_queue_functor *functor, int success)
+{
+	struct loop_tag *tag = (struct loop_tag *)functor;
+
+	tag->success = success;
+	__atomic_store_n(&tag->under_way, false, __ATOMIC_RELEASE);
+}
+
+/* Looks whether a tag has come on a queue of the client's own, while the server goes on. */
+static inline void loop_look(struct loop_tag *tag)
+{
+	struct loop *l = tag->owner->loop;
+	grpc_event event;
+
+	loop_step(l, 5);
+	if (l->client_type != GRPC_CQ_PLUCK)
+		return;
+	event = rpcprof_grpc_completion_queue_pluck(l->client_cq, tag, loop_in_ms(5), NULL);
+	if (event.type != GRPC_OP_COMPLETE)
+		return;
+	assert(event.tag == tag);
+	loop_functor_run(&tag->functor, event.success);
 }
 
 static inline void loop_wait(struct loop_tag *tag)
 {
-	while (tag->under_way)
-		loop_step(tag->owner->loop, 10000);
+	while (loop_under_way(tag)) {
+		if (tag->owner->client && tag->owner->loop->client_type != GRPC_CQ_NEXT)
+			loop_look(tag);
+		else
+			loop_step(tag->owner->loop, 10000);
+	}
 }
 
 static inline void loop_wait_all(struct loop_call *c)
@@ -141,7 +191,8 @@ static inline struct loop_tag *loop_start(struct loop_call *c, const grpc_op *op
 
 	assert(c->started <= LOOP_BATCHES);
 	tag->owner = c;
-	tag->under_way = true;
+	tag->functor.functor_run = loop_functor_run;
+	__atomic_store_n(&tag->under_way, true, __ATOMIC_RELEASE);
 	if (c->loop->way == WRAPPED) {
 		error = rpcprof_grpc_call_start_batch(c->call, ops, nops, tag, NULL);
 	} else {
@@ -182,9 +233,10 @@ static inline void loop_create(struct loop_call *c, struct loop *l, const char *
 	grpc_slice name = grpc_slice_from_copied_string(method);
 
 	loop_call_init(c, l);
+	c->client = true;
 	if (l->way == WRAPPED) {
-		c->call = rpcprof_grpc_channel_create_call(l->channel, NULL, 0, l->cq, name, NULL,
-		                                           loop_in_ms(timeout_ms), NULL);
+		c->call = rpcprof_grpc_channel_create_call(l->channel, NULL, 0, l->client_cq, name,
+		                                           NULL, loop_in_ms(timeout_ms), NULL);
 	} else {
 		struct rpcprof_timer timer = rpcprof_grpc_client_begin(
 			&c->prof, l->channel, rpcprof_call_declare_method(method, strlen(method)));
@@ -349,6 +401,9 @@ struct seen {
 	int32_t status; /* -1: not set */
 	uint64_t begin, end;
 	uint64_t connection;
+	uint32_t number;
+	bool traced;
+	uint8_t trace_id[16], span_id[8];
 	uint32_t timers;
 	struct rpcprof_timer_view timer[SEEN_TIMERS];
 };
@@ -362,7 +417,6 @@ static inline int seen_add(void *arg, const struct rpcprof_view *view)
 {
 	struct seen_all *all = arg;
 	struct seen *s = &all->stat[all->count++];
-	uint32_t number;
 
 	assert(all->count <= 64);
 	s->side = rpcprof_view_side(view);
@@ -371,7 +425,8 @@ static inline int seen_add(void *arg, const struct rpcprof_view *view)
 	s->begin = rpcprof_view_begin(view);
 	s->end = rpcprof_view_end(view);
 	s->timers = 0;
-	rpcprof_view_connection(view, &s->connection, &number);
+	rpcprof_view_connection(view, &s->connection, &s->number);
+	s->traced = rpcprof_view_trace(view, s->trace_id, s->span_id);
 	for (uint32_t i = 0; i < view->slots; i++)
 		if (rpcprof_view_timer(view, i, &s->timer[s->timers]))
 			s->timers++;

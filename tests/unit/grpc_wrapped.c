@@ -224,7 +224,7 @@ Test(grpc_wrapped, a_call_given_back_behind_our_back_is_finished_by_its_successo
 	struct lame l;
 
 	lame_open(&l, next_queue());
-	successor = rpcprof_grpc_record_open(l.cq);
+	successor = rpcprof_grpc_record_open(l.cq, false);
 	cr_assert(rpcprof_grpc_record_attach(successor, l.call));
 	cr_assert_eq(rpcprof_grpc_calls_find(l.call), successor);
 	lame_close(&l);
