@@ -141,7 +141,7 @@ int rpcprof_file_write(const char *path, const uint8_t *bytes, size_t length, bo
 	char temporary[256];
 	const char *name;
 	int dir = open_parent(path, &name);
-	int error = dir;
+	int error = 0;
 
 	if (dir < 0)
 		return dir;
@@ -149,8 +149,6 @@ int rpcprof_file_write(const char *path, const uint8_t *bytes, size_t length, bo
 		error = -EISDIR;
 	else if (strlen(name) + 6 > sizeof(temporary))
 		error = -ENAMETOOLONG;
-	else
-		error = 0;
 	if (error == 0) {
 		snprintf(temporary, sizeof(temporary), ".%s.tmp", name);
 		error = create(dir, temporary, bytes, length, sync);

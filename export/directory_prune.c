@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -82,7 +83,7 @@ static int add_file(struct listing *listing, const char *name, uint64_t bytes)
 		listing->files = files;
 		listing->room = room;
 	}
-	strcpy(listing->files[listing->count].name, name);
+	snprintf(listing->files[listing->count].name, sizeof(listing->files->name), "%s", name);
 	listing->files[listing->count++].bytes = bytes;
 	return 0;
 }

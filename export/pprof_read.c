@@ -402,6 +402,7 @@ static int read_one(struct reader *reader, const struct pprof_field *field, int 
 		return 0; /* of a later version of the schema */
 	if (field->number > STRING_TABLE)
 		return pass == 3 ? read_scalar(reader, field) : 0;
+	/* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): rpcprof_pprof_read_field() refuses 0 */
 	return pass == fields[field->number].pass ? fields[field->number].read(reader, field) : 0;
 }
 

@@ -60,7 +60,9 @@ void rpcprof_anchor_take(struct rpcprof_anchor *anchor, uint32_t kind, uint64_t 
 	}
 	if (kind == RPCPROF_CLOCK_MONOTONIC)
 		anchor->ticks = (uint64_t)anchor->monotonic_ns; /* so that the slope is exactly 1 */
-	/* rounded up to be a bound */
+	/* The counter may be a step further than it says, at the anchor and at the tick that is
+	 * dated by it. Rounded up to be a bound. */
+	tightest += 2 * rpcprof_clock_step(kind);
 	anchor->bracket_ns = rpcprof_ticks_to_ns(tightest, slope) + (tightest != 0);
 }
 

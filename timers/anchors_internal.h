@@ -20,6 +20,12 @@ __extension__ typedef unsigned __int128 rpcprof_u128;
 /* clock.c: one tick, in program order with the clock reads around it. */
 uint64_t rpcprof_clock_ticks_ordered(uint32_t kind);
 
+/* clock.c: how far a counter moves at once, in ticks, where that is longer than a read takes, so
+ * that two reads in a row may be the same; else 0. Of a tick only the begin of its step is known. */
+uint64_t rpcprof_clock_step_of(uint64_t (*read)(void));
+/* clock.c: that of the clock in use. */
+uint64_t rpcprof_clock_step(uint32_t kind);
+
 /* anchors.c: the tightest of several brackets. */
 void rpcprof_anchor_take(struct rpcprof_anchor *anchor, uint32_t kind, uint64_t slope);
 /* anchors.c: from here on `state` is the process's. */

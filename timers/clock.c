@@ -22,8 +22,10 @@
 #define MEASURE_NS 2000000
 #define MEASURE_MAX_NS 20000000
 #define MEASURE_GOOD_PPB 100000
+#define STEP_READS 256
 
 static const struct rpcprof_clock_source *custom;
+static uint64_t raw_step; /* set by init, as the kind is */
 
 static int64_t machine_ns(clockid_t id)
 {
@@ -91,6 +93,28 @@ uint64_t rpcprof_clock_ticks_ordered(uint32_t kind)
 	return ticks;
 }
 
+uint64_t rpcprof_clock_step_of(uint64_t (*read)(void))
+{
+	uint64_t last = read(), least = UINT64_MAX;
+	bool stands = false;
+
+	for (int i = 0; i < STEP_READS; i++) {
+		uint64_t next = read(), moved = next - last;
+
+		stands |= moved == 0;
+		if (moved != 0 && moved < least)
+			least = moved;
+		last = next;
+	}
+	/* one more, for a step need not be whole ticks */
+	return stands && least != UINT64_MAX ? least + 1 : 0;
+}
+
+uint64_t rpcprof_clock_step(uint32_t kind)
+{
+	return kind == RPCPROF_CLOCK_RAW ? raw_step : 0;
+}
+
 static void sleep_ns(int64_t ns)
 {
 	struct timespec time = { .tv_sec = 0, .tv_nsec = ns > 0 ? ns : 0 };
@@ -104,6 +128,7 @@ static bool measure(struct rpcprof_clock_state *state)
 	struct rpcprof_anchor *a = &state->anchors[0], *b = &state->anchors[1];
 	int64_t past = 0;
 
+	raw_step = rpcprof_clock_step_of(rpcprof_clock_raw);
 	rpcprof_anchor_take(a, state->kind, RPCPROF_SLOPE_ONE);
 	do {
 		sleep_ns(MEASURE_NS - past);

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "fake_clock.h"
+#include "timers/anchors_internal.h"
 
 static int64_t machine_ns(clockid_t id)
 {
@@ -145,6 +146,33 @@ Test(choice, a_forbidden_tsc_is_not_read)
 	cr_assert_not_null(strstr(automatic, "forbidden"), "%s", automatic);
 }
 #endif
+
+/* ---- counters that move in steps ---- */
+
+static uint64_t reads;
+
+static uint64_t forty_at_every_third_read(void)
+{
+	return 1000 + reads++ / 3 * 40;
+}
+
+static uint64_t seven_at_every_read(void)
+{
+	return 1000 + 7 * reads++;
+}
+
+static uint64_t standing(void)
+{
+	return 1000;
+}
+
+/* The bound of a date once left out that a counter may stand still between two reads. */
+Test(steps, a_counter_that_stands_between_reads_has_one)
+{
+	cr_assert_eq(rpcprof_clock_step_of(forty_at_every_third_read), 41);
+	cr_assert_eq(rpcprof_clock_step_of(seven_at_every_read), 0);
+	cr_assert_eq(rpcprof_clock_step_of(standing), 0);
+}
 
 /* ---- real time ---- */
 
