@@ -2,9 +2,9 @@
 # What the optional parts need, and what a user is told when it is not there.
 
 # rpcprof_package(JANSSON jansson DEBIAN libjansson-dev OPTION RPCPROF_EXPORT): PkgConfig::JANSSON.
-# With OPTIONAL it may be missing: then there is no such target.
+# With OPTIONAL it may be missing: then there is no such target. APART: the tests do not all link it.
 function(rpcprof_package prefix module)
-  cmake_parse_arguments(arg "OPTIONAL" "DEBIAN;OPTION" "" ${ARGN})
+  cmake_parse_arguments(arg "OPTIONAL;APART" "DEBIAN;OPTION" "" ${ARGN})
   find_program(PKG_CONFIG_EXECUTABLE NAMES pkg-config pkgconf)
   if(NOT PKG_CONFIG_EXECUTABLE)
     rpcprof_missing_("pkg-config" pkgconf ${arg_OPTION})
@@ -20,7 +20,9 @@ function(rpcprof_package prefix module)
     rpcprof_missing_(${module} ${arg_DEBIAN} ${arg_OPTION})
   endif()
   set_property(GLOBAL PROPERTY RPCPROF_MODULE_${prefix} ${module})
-  set_property(GLOBAL APPEND PROPERTY RPCPROF_PACKAGES PkgConfig::${prefix})
+  if(NOT arg_APART)
+    set_property(GLOBAL APPEND PROPERTY RPCPROF_PACKAGES PkgConfig::${prefix})
+  endif()
 endfunction()
 
 # rpcprof_program(PROTOC_C protoc-c DEBIAN protobuf-c-compiler OPTION RPCPROF_EXPORT): ${PROTOC_C}.

@@ -85,3 +85,17 @@ function(rpcprof_link_ target suffix public private)
     endforeach()
   endforeach()
 endfunction()
+
+# rpcprof_header_library(NAME HEADERS ... LINK ... DESCRIPTION "..."): a target without a library,
+# for C++17. As rpcprof_library(); the packages that LINK names need be there only for who links it.
+function(rpcprof_header_library name)
+  cmake_parse_arguments(arg "" "DESCRIPTION" "HEADERS;LINK" ${ARGN})
+  add_library(${name} INTERFACE)
+  add_library(rpcprof::${name} ALIAS ${name})
+  target_compile_features(${name} INTERFACE cxx_std_17)
+  target_link_libraries(${name} INTERFACE ${arg_LINK})
+  set_property(GLOBAL APPEND PROPERTY RPCPROF_HEADER_LIBRARIES ${name})
+  foreach(list HEADERS LINK DESCRIPTION)
+    set_property(GLOBAL PROPERTY RPCPROF_${name}_${list} ${arg_${list}})
+  endforeach()
+endfunction()

@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# run.sh SOURCE_DIR BUILD_DIR CC CXX VERSION ALL LIBRARY...: installs, then builds users' programs
-# against what was installed, by pkg-config and by find_package, shared and static, and runs them.
-# ALL: 1 if no part was left out.
-source=$1 build=$2 cc=$3 cxx=$4 version=$5 all=$6
-shift 6
+# run.sh SOURCE_DIR BUILD_DIR CC CXX VERSION ALL GRPCPP LIBRARY...: installs, then builds users'
+# programs against what was installed, by pkg-config and by find_package, shared and static, and runs
+# them. ALL: 1 if no part was left out; GRPCPP: 1 if gRPC C++ is there.
+source=$1 build=$2 cc=$3 cxx=$4 version=$5 all=$6 grpcpp=$7
+shift 7
 here=$source/tests/install
 dir=$(mktemp -d) && trap 'rm -rf "$dir"' EXIT
 prefix=$dir/prefix
@@ -69,15 +69,21 @@ for library; do
 done
 
 # C++17: every header that was installed, and the recording that app.c does.
-(cd "$prefix/include" && printf '#include <%s>\n' rpcprof/*.h) >"$dir/all.cc"
+warnings="-Wall -Wextra -Wpedantic -Wshadow -Werror"
+(cd "$prefix/include" && printf '#include <%s>\n' rpcprof/*.h rpcprof/rpcprof.hpp) >"$dir/all.cc"
 echo "#include \"$here/app.c\"" >>"$dir/all.cc"
-try "C++17" "$cxx" -std=c++17 -Wall -Wextra -Wpedantic -Wshadow -Werror "$dir/all.cc" \
+try "C++17" "$cxx" -std=c++17 $warnings "$dir/all.cc" \
 	-o "$dir/program" $(pkg-config --cflags --libs rpcprof)
 try "C++17" "$dir/program"
+if [ "$grpcpp" = 1 ]; then
+	try "rpcprof-grpcpp" "$cxx" -std=c++17 $warnings "$here/grpcpp.cc" -o "$dir/program" \
+		$(pkg-config --cflags --libs rpcprof-grpcpp)
+	try "rpcprof-grpcpp" "$dir/program"
+fi
 
 try "find_package" cmake -G Ninja -S "$here/project" -B "$dir/user" -DCMAKE_PREFIX_PATH="$prefix" \
 	-DCMAKE_C_COMPILER="$cc" -DVERSION="$version" -DCOMPONENTS="$(echo "$@" | tr ' ' ';')" \
-	-DFILES="$dir" -DAPP="$here/app.c"
+	-DFILES="$dir" -DAPP="$here/app.c" -DGRPCPP="$grpcpp" -DCMAKE_CXX_COMPILER="$cxx"
 try "find_package: build" ninja -C "$dir/user"
 try "find_package: run" env -u LD_LIBRARY_PATH ctest --test-dir "$dir/user" --output-on-failure
 exit $status
