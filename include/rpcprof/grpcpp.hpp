@@ -256,6 +256,11 @@ protected:
 		return state_.load(std::memory_order_acquire);
 	}
 
+	bool is_recorded() const noexcept
+	{
+		return state() & RECORDED;
+	}
+
 	/* S1 release, pairs with state(): what was stored before is seen with the bits. */
 	void set(uint32_t bits) noexcept
 	{
@@ -272,7 +277,7 @@ protected:
 	{
 		uint32_t holds = holds_.load(std::memory_order_relaxed);
 
-		if (!(state() & RECORDED))
+		if (!is_recorded())
 			return false;
 		while (holds != 0 && !holds_.compare_exchange_weak(holds, holds + 1,
 		                                                   std::memory_order_acquire,
@@ -283,7 +288,7 @@ protected:
 
 	void drop() noexcept
 	{
-		if (holds_.fetch_sub(1, std::memory_order_acq_rel) == 1 && (state() & RECORDED)) {
+		if (holds_.fetch_sub(1, std::memory_order_acq_rel) == 1) { /* H1 */
 			on_end();
 			rpcprof_call_end(&call_);
 		}
@@ -382,8 +387,10 @@ public:
 
 	~ServerInterceptor() override
 	{
-		drop();
+		if (!is_recorded())
+			return;
 		call_table.remove(place_);
+		drop();
 	}
 
 private:
@@ -540,7 +547,7 @@ public:
 
 	~ClientInterceptor() override
 	{
-		if (status_.load(std::memory_order_relaxed) < 0)
+		if (is_recorded() && status_.load(std::memory_order_relaxed) < 0)
 			drop();
 	}
 
