@@ -26,6 +26,7 @@ int command_diff(int argc, char **argv);
 int command_dump(int argc, char **argv);
 int command_flame(int argc, char **argv);
 int command_merge(int argc, char **argv);
+int command_report(int argc, char **argv);
 int command_top(int argc, char **argv);
 int command_trace(int argc, char **argv);
 

@@ -11,6 +11,7 @@ static const struct command commands[] = {
 	{"dump", "the calls of a saved dump, or the samples of a profile", command_dump},
 	{"trace", "calls as a trace for Perfetto and Chrome", command_trace},
 	{"flame", "a flame graph, or folded stacks", command_flame},
+	{"report", "a page with all of it: flame graph, latency, calls", command_report},
 	{"merge", "several profiles as one", command_merge},
 	{"diff", "what changed from one file to another, in all and per call", command_diff},
 };

@@ -6,7 +6,7 @@ run 0 --version
 major=$(sed -n 's/.*RPCPROF_VERSION_MAJOR //p' "$source/include/rpcprof/version.h")
 shows out "rpcprof $major."
 run 0 --help
-for command in top dump trace flame merge diff; do
+for command in top dump trace flame report merge diff; do
 	shows out " $command "
 	"$rpcprof" $command --help | grep -q "Usage: rpcprof $command " || fail "$command --help"
 	"$rpcprof" $command --version | grep -q "^rpcprof [0-9]" || fail "$command --version"
