@@ -135,11 +135,13 @@ static double asleep_before(uint32_t threads)
 
 static void grow_threads(uint32_t threads, double *ys)
 {
+	uint64_t count = 20000 + 400000 / threads; /* long enough for threads to meet */
+
 	start(4096);
 	if (threads <= BENCH_THREADS_MAX) {
-		ys[0] = cost("rpc8", 200000 / threads, threads);
-		ys[1] = cost("lap8", 200000 / threads, threads);
-		ys[2] = cost("stat_push", 400000 / threads, threads);
+		ys[0] = cost("rpc8", count, threads);
+		ys[1] = cost("lap8", count, threads);
+		ys[2] = cost("stat_push", 4 * count, threads);
 	}
 	ys[3] = asleep_before(threads);
 }

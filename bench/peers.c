@@ -56,7 +56,7 @@ static uint64_t mutex_ring(uint64_t count, uint32_t thread)
 }
 
 const struct bench_case bench_peers[] = {
-	{.name = "peer_mutex_ring", .run = mutex_ring, .peer = "stat_push", .count = 20000,
+	{.name = "peer_mutex_ring", .run = mutex_ring, .peer = "stat_push", .count = 200000,
 	 .max_threads = 4},
 	{.name = "peer_lttng_pair", .peer = "rpc8", .peer_parts = 8},
 	{.name = "peer_grpcgo_rpc8", .peer = "rpc8"},

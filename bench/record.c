@@ -124,6 +124,6 @@ const struct bench_case bench_record[] = {
 	 .on = true},
 	{.name = "rpc30", .run = rpc30, .peer = "floor_rpc8", .count = 20000, .max_threads = 4,
 	 .on = true},
-	{.name = "stat_push", .run = stat_push, .count = 20000, .max_threads = 4, .on = true},
+	{.name = "stat_push", .run = stat_push, .count = 200000, .max_threads = 4, .on = true},
 	{.name = NULL},
 };
