@@ -18,8 +18,8 @@ struct interleave_case {
 	const char *name;
 	int threads;           /* 2 or 3 */
 	/* How far the search goes. Either within bounds, exhaustively: so many switches away from a
-	 * thread that could go on, and so many loads that give not the newest value; ALL: any
-	 * number. Or so many executions at random, if that is not 0. */
+	 * thread that could go on, and loads that give values so much older than the newest, in
+	 * all; ALL: any number. Or so many executions at random, if that is not 0. */
 	int switches, stale;
 	uint64_t random;
 	void (*setup)(void);   /* once, alone: every execution begins with the memory it leaves */
@@ -34,6 +34,11 @@ void interleave_fail(const char *what, const char *file, int line);
 
 /* Two 32-bit words that some code reads or writes as one: two words to the search. */
 void interleave_split(const void *both);
+
+/* Words that one thread at a time stores to. A store there must come after the last thread's by
+ * some release and acquire: else the two may take effect in the other order, which Relacy, where
+ * stores take effect as they are executed, would not show. */
+void interleave_owned(const void *first, uint64_t bytes);
 
 /* The fixture's: before each execution; and when another simulated thread goes on (-1: none). */
 void interleave_begin(void);

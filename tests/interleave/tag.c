@@ -43,6 +43,23 @@ static uint32_t intern(enum rpcprof_tag_kind kind, const char *name)
 	return id;
 }
 
+/* With what was given back: the records are behind 32 buckets. */
+static void table_of_records(void)
+{
+	uint64_t *records = (uint64_t *)((struct rpcprof_tag_header *)(void *)memory + 1) + 32;
+
+	table();
+	interleave_owned(records, 8 * 65);
+}
+
+/* Whoever loses gives its words back, and thread 1 takes them. */
+static void intern_again(int thread)
+{
+	(void)intern(RPCPROF_TAG_STAGE, "/one");
+	if (thread == 1)
+		(void)intern(RPCPROF_TAG_STAGE, "/two");
+}
+
 static void intern_one_name(int thread)
 {
 	execution.kept[thread][0] = intern(RPCPROF_TAG_STAGE, "/one");
@@ -132,6 +149,7 @@ const struct interleave_case tag_cases[] = {
 	{"intern_one_name", 2, ALL, ALL, 0, table, intern_one_name, one_id},
 	{"intern_one_name_3", 3, 2, 1, 0, table, intern_one_name, one_id},
 	{"intern_two_names", 2, 2, 2, 0, table, intern_two_names, two_ids},
+	{"words_given_back", 2, ALL, ALL, 0, table_of_records, intern_again, NULL},
 	{"intern_and_find", 2, ALL, ALL, 0, table, intern_or_find, NULL},
 	{"intern_and_name", 2, ALL, ALL, 0, table, intern_or_name, NULL},
 	{"warm_a_site", 2, ALL, ALL, 0, table, site_is_warmed, NULL},
