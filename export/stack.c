@@ -289,8 +289,9 @@ void rpcprof_stack_build(struct rpcprof_stack *stack, const struct rpcprof_view 
 	limit = part->in_flight ? UINT64_MAX : stack->wall_ns;
 	if (!lay_ordered(stack, view, &scale, limit, part->from_ns)) {
 		struct rpcprof_span spans[RPCPROF_STACK_TIMERS];
+		uint32_t count = gather(stack, view, &scale, limit, spans);
 
-		lay_any(stack, spans, gather(stack, view, &scale, limit, spans), part->from_ns);
+		lay_any(stack, spans, count, part->from_ns);
 	}
 	if (rpcprof_view_folded(view) != 0)
 		lay_folds(stack, view, &scale);
