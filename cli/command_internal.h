@@ -22,11 +22,13 @@ struct command {
 	int (*run)(int argc, char **argv); /* argv[0] is "rpcprof NAME"; returns an exit_code */
 };
 
+int command_convert(int argc, char **argv);
 int command_diff(int argc, char **argv);
 int command_dump(int argc, char **argv);
 int command_flame(int argc, char **argv);
 int command_merge(int argc, char **argv);
 int command_report(int argc, char **argv);
+int command_snapshot(int argc, char **argv);
 int command_top(int argc, char **argv);
 int command_trace(int argc, char **argv);
 

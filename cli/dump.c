@@ -11,7 +11,13 @@ struct arguments {
 	const char *file;
 	struct call_filter filter;
 	struct dump_writer writer;
-	uint64_t matches; /* of the first pass */
+};
+
+/* Twice over the file. */
+struct passes {
+	const struct call_filter *filter;
+	struct dump_writer *writer;
+	uint64_t matches; /* of the first */
 	uint64_t seen;    /* of the second */
 };
 
@@ -25,8 +31,12 @@ static void parse_format(struct argp_state *state, struct arguments *arguments, 
 		arguments->writer.format = RPCPROF_DUMP_JSON;
 	else if (strcmp(name, "jsonl") == 0)
 		arguments->writer.format = RPCPROF_DUMP_JSON_LINES;
+	else if (strcmp(name, "proto") == 0)
+		arguments->writer.format = RPCPROF_DUMP_PROTO;
 	else
-		argp_error(state, "--format takes table, json or jsonl, not \"%s\"", name);
+		argp_error(state, "--format takes table, json, jsonl or proto, not \"%s\"", name);
+	if (arguments->writer.format == RPCPROF_DUMP_PROTO && isatty(STDOUT_FILENO))
+		argp_error(state, "--format proto is not for terminals: redirect it to a file");
 }
 
 static void parse_colour(struct argp_state *state, struct arguments *arguments, const char *when)
@@ -68,9 +78,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 
 static int count_call(void *arg, const struct dump_call *call)
 {
-	struct arguments *arguments = arg;
+	struct passes *passes = arg;
 
-	arguments->matches += call_filter_matches(&arguments->filter, call);
+	passes->matches += call_filter_matches(passes->filter, call);
 	return EXIT_DONE;
 }
 
@@ -78,40 +88,43 @@ static int output_status(int status)
 {
 	if (status == 0)
 		return EXIT_DONE;
-	return complain(EXIT_SYSTEM, "standard output: %s", strerror(-status));
+	return complain(EXIT_SYSTEM, "not written: %s", strerror(-status));
 }
 
 static int write_header(void *arg, const struct dump_header *header)
 {
-	struct arguments *arguments = arg;
+	const struct passes *passes = arg;
 
-	return output_status(rpcprof_dump_write_begin(&arguments->writer, header));
+	return output_status(rpcprof_dump_write_begin(passes->writer, header));
 }
 
 static int write_call(void *arg, const struct dump_call *call)
 {
-	struct arguments *arguments = arg;
+	struct passes *passes = arg;
+	uint64_t last = passes->filter->last;
 
-	if (!call_filter_matches(&arguments->filter, call))
+	if (!call_filter_matches(passes->filter, call))
 		return EXIT_DONE;
-	arguments->seen++;
-	if (arguments->filter.last != 0 && arguments->seen + arguments->filter.last <= arguments->matches)
+	passes->seen++;
+	if (last != 0 && passes->seen + last <= passes->matches)
 		return EXIT_DONE;
-	return output_status(rpcprof_dump_write_call(&arguments->writer, call));
+	return output_status(rpcprof_dump_write_call(passes->writer, call));
 }
 
-/* Twice over the file: that the last N can be told without keeping them, and that nothing is
- * written of a file that is bad further on. */
-static int show_dump(const struct input *input, struct arguments *arguments)
+/* Twice, that the last N can be told without keeping them, and that nothing is written of a file
+ * that is bad further on. */
+int dump_copy(const struct input *input, const struct call_filter *filter,
+              struct dump_writer *writer)
 {
-	struct dump_receiver counter = {NULL, count_call, arguments, 0};
-	struct dump_receiver writer = {write_header, write_call, arguments, 0};
+	struct passes passes = {.filter = filter, .writer = writer};
+	struct dump_receiver counter = {NULL, count_call, &passes, 0};
+	struct dump_receiver copier = {write_header, write_call, &passes, 0};
 	int status = input_each_call(input, &counter);
 
 	if (status == EXIT_DONE)
-		status = input_each_call(input, &writer);
+		status = input_each_call(input, &copier);
 	if (status == EXIT_DONE)
-		status = output_status(rpcprof_dump_write_end(&arguments->writer, writer.torn));
+		status = output_status(rpcprof_dump_write_end(writer, copier.torn));
 	return status;
 }
 
@@ -199,7 +212,7 @@ static int show_file(struct arguments *arguments)
 	if (status != EXIT_DONE)
 		return status;
 	if (input.profile == NULL)
-		status = show_dump(&input, arguments);
+		status = dump_copy(&input, &arguments->filter, &arguments->writer);
 	else if (arguments->writer.format != RPCPROF_DUMP_TABLE ||
 	         call_filter_is_of_calls(&arguments->filter))
 		status = complain(EXIT_USAGE,
@@ -214,7 +227,7 @@ static int show_file(struct arguments *arguments)
 int command_dump(int argc, char **argv)
 {
 	static const struct argp_option options[] = {
-		{"format", 'f', "FORMAT", 0, "table (default), json or jsonl", 0},
+		{"format", 'f', "FORMAT", 0, "table (default), json, jsonl or proto", 0},
 		{"colour", COLOUR, "WHEN", 0, "auto (default: on a terminal), always or never", 0},
 		{"color", COLOUR, NULL, OPTION_ALIAS, NULL, 0},
 		{0},
@@ -228,8 +241,7 @@ int command_dump(int argc, char **argv)
 		.parser = parse,
 		.children = children,
 		.args_doc = "FILE",
-		.doc = "Shows a dump that was saved as JSON or JSON lines, or writes it in another "
-		       "form. Of a profile it shows the samples. FILE - is standard input.",
+		.doc = "Shows a saved dump, or writes it in another form. Of a profile it shows the samples. FILE - is standard input.",
 	};
 	const char *no_colour = getenv("NO_COLOR");
 	struct arguments arguments = {.writer.out = stdout};

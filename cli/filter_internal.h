@@ -20,4 +20,8 @@ bool call_filter_matches(const struct call_filter *filter, const struct dump_cal
 /* Whether anything but `last` is asked for, which profiles cannot give: they have no calls. */
 bool call_filter_is_of_calls(const struct call_filter *filter);
 
+/* Writes the calls of a dump that match, in the writer's form. An exit_code. */
+int dump_copy(const struct input *input, const struct call_filter *filter,
+              struct dump_writer *writer);
+
 #endif

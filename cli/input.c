@@ -115,7 +115,7 @@ static int decode_profile(struct input *input)
 		return complain(EXIT_SYSTEM, "%s: out of memory", input->path);
 	if (status != 0)
 		return input_complain(input, error.offset, error.text,
-		                      "give a pprof profile, or a dump of rpcprof as JSON");
+		                      "give a pprof profile, or a saved dump of rpcprof");
 	free(input->bytes);
 	input->bytes = NULL;
 	return EXIT_DONE;
@@ -129,7 +129,9 @@ int input_open(struct input *input, const char *path)
 	status = read_file(input);
 	if (status == EXIT_DONE)
 		status = uncompress(input);
-	if (status == EXIT_DONE && !is_json(input))
+	if (status == EXIT_DONE)
+		input->is_proto = input_is_proto(input);
+	if (status == EXIT_DONE && !input->is_proto && !is_json(input))
 		status = decode_profile(input);
 	if (status != EXIT_DONE)
 		input_close(input);

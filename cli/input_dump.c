@@ -185,6 +185,8 @@ int input_each_call(const struct input *input, struct dump_receiver *receiver)
 	bool lines;
 	int status;
 
+	if (input->is_proto)
+		return input_each_proto(input, receiver);
 	json_memory_limit();
 	first = load(&walk, input->length, JSON_DISABLE_EOF_CHECK, &used);
 	if (first == NULL)

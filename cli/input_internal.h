@@ -2,7 +2,7 @@
 #ifndef RPCPROF_INPUT_INTERNAL_H
 #define RPCPROF_INPUT_INTERNAL_H
 
-/* A file the command reads: a profile, or a saved dump in either form; gzipped or not. */
+/* A file the command reads: a profile, or a saved dump in any form; gzipped or not. */
 #include "cli/command_internal.h"
 #include "export/dump_internal.h"
 #include "export/pprof_read_internal.h"
@@ -12,6 +12,7 @@ struct input {
 	uint8_t *bytes;   /* uncompressed */
 	size_t length;
 	bool was_gzip;
+	bool is_proto;                 /* a dump in messages, not JSON */
 	struct rpcprof_pprof *profile; /* NULL for a dump */
 };
 
@@ -29,6 +30,10 @@ struct dump_receiver {
 
 /* Goes through a saved dump. EXIT_DONE, or another after a complaint. */
 int input_each_call(const struct input *input, struct dump_receiver *receiver);
+
+/* The same of a dump in messages rpcprof.v1.Dump, each after its length; and whether it is one. */
+int input_each_proto(const struct input *input, struct dump_receiver *receiver);
+bool input_is_proto(const struct input *input);
 
 /* As complain(EXIT_BAD_INPUT, ...), naming file and byte. */
 int input_complain(const struct input *input, uint64_t offset, const char *text,

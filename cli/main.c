@@ -12,6 +12,8 @@ static const struct command commands[] = {
 	{"trace", "calls as a trace for Perfetto and Chrome", command_trace},
 	{"flame", "a flame graph, or folded stacks", command_flame},
 	{"report", "a page with all of it: flame graph, latency, calls", command_report},
+	{"convert", "a dump or profile in another form", command_convert},
+	{"snapshot", "what was saved of a process", command_snapshot},
 	{"merge", "several profiles as one", command_merge},
 	{"diff", "what changed from one file to another, in all and per call", command_diff},
 };

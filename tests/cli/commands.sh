@@ -6,7 +6,7 @@ run 0 --version
 major=$(sed -n 's/.*RPCPROF_VERSION_MAJOR //p' "$source/include/rpcprof/version.h")
 shows out "rpcprof $major."
 run 0 --help
-for command in top dump trace flame report merge diff; do
+for command in top dump trace flame report convert snapshot merge diff; do
 	shows out " $command "
 	"$rpcprof" $command --help | grep -q "Usage: rpcprof $command " || fail "$command --help"
 	"$rpcprof" $command --version | grep -q "^rpcprof [0-9]" || fail "$command --version"
@@ -66,6 +66,36 @@ grep -q "$(printf '\033')" out && fail "colours in a file"
 run 0 dump --last 1 old.pb.gz
 shows out "# 0 calls unaggregated"
 shows out "0 20 750000 server;/shop::v2.Cart/List;/decode {side=server, tenant=blue}"
+
+# convert: forms that can be read back say the same; the others are what their commands make
+for form in json jsonl proto; do
+	for from in calls.json calls.jsonl calls.dump; do
+		[ -e calls.dump ] || "$rpcprof" dump -f proto calls.json >calls.dump
+		run 0 convert -f $form -o again.$form $from
+		"$rpcprof" dump -f jsonl again.$form | cmp - calls.jsonl || fail "$from to $form"
+	done
+done
+gzip -kf calls.dump
+run 0 snapshot load --last 1 --finished calls.dump.gz
+shows out "500.000 us UNAVAILABLE /shop.Cart/Put"
+run 0 convert -o calls.pb.gz --finished calls.dump
+run 0 top calls.pb.gz
+shows out "100 calls, 5.450 ms in all"
+shows out "99 2.475 ms 45.4 % 25.000 us /decode"
+run 0 convert -o pairs.again.pb.gz pairs.jsonl
+samples() { "$rpcprof" dump "$1" | grep -v '^#' | sort; }
+samples pairs.pb.gz >samples
+samples pairs.again.pb.gz | cmp - samples || fail "the profile of a dump is not the exporter's"
+run 0 convert -o made.trace calls.jsonl
+"$rpcprof" trace calls.jsonl | cmp - made.trace || fail "convert to a trace"
+for form in folded svg; do
+	run 0 convert -o made.$form pairs.jsonl
+	"$rpcprof" flame -f $form pairs.jsonl | cmp - made.$form || fail "convert to $form"
+done
+run 0 convert -f html -o made.page pairs.jsonl
+"$rpcprof" report pairs.jsonl | cmp - made.page || fail "convert to a page"
+run 0 convert -o made.txt calls.json
+cmp made.txt calls.txt || fail "convert to a table"
 
 # merge: values add up, the output is new and readable as umask says
 (umask 027; "$rpcprof" merge -o merged.pb.gz old.pb.gz new.pb.gz old.pb.gz) || fail merge

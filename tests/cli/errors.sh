@@ -7,7 +7,9 @@ for arguments in "" "nothing" "top" "top a b" "top -n 0 old.pb.gz" "top -n x old
 	"top --sort x old.pb.gz" "top --nothing" "dump" "dump -f xml calls.json" \
 	"dump --status x calls.json" "dump --min-duration 5 calls.json" "merge old.pb.gz" \
 	"merge -o x" "diff old.pb.gz" "diff a b c" "top --sort p99 old.pb.gz" \
-	"dump --side server old.pb.gz"; do
+	"dump --side server old.pb.gz" "convert calls.json" "convert -f x calls.json" \
+	"convert -o x.json calls.json calls.json" "convert -f proto old.pb.gz" "snapshot" \
+	"snapshot lose calls.json" "trace" "flame -f png calls.json"; do
 	run 1 $arguments # unquoted: words
 	[ -s err ] || fail "rpcprof $arguments: no message"
 	[ -s out ] && fail "rpcprof $arguments: something on standard output"
@@ -58,6 +60,19 @@ shows err "rpcprof: bad.json: byte $(head -n 3 calls.json | wc -c): a call witho
 sed '1s/"version":1/"version":9/' calls.json >later.json
 run 2 top later.json
 shows err "of a version that this rpcprof does not read"
+"$rpcprof" dump -f proto calls.json >calls.dump
+head -c -1 calls.dump >cut.dump
+run 2 dump cut.dump
+shows err "rpcprof: cut.dump: byte $(stat -c %s cut.dump): truncated: the last message is not whole"
+head -c 3000 calls.dump >cut.dump
+run 2 convert -o output.json cut.dump
+[ -e output.json ] && fail "half a dump was written"
+{ cat calls.dump; printf '\004\377\377\377\377'; } >bad.dump
+run 2 top bad.dump
+shows err "rpcprof: bad.dump: byte $(stat -c %s calls.dump): not a message rpcprof.v1.Dump; save the snapshot again"
+{ cat calls.dump; printf '\377\377\377\377\377'; } >bad.dump
+run 2 top bad.dump
+shows err "not the length of a message of at most 1 MiB"
 echo '{"a":1}' >strange.json
 run 2 top strange.json
 shows err "\"format\" is not \"rpcprof-dump\""

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cli/command_internal.h"
+#include "export/dump_internal.h"
 #include "export/pprof_internal.h"
 
 /* A file in memory, by a name that it can be opened by. */
@@ -83,6 +84,7 @@ static void try(const void *bytes, size_t length, bool may_refuse)
 	}
 	run(command_top, "rpcprof top", may_refuse);
 	run(command_dump, "rpcprof dump", may_refuse);
+	run(command_report, "rpcprof report", may_refuse);
 }
 
 static void mutate(const char *what, const uint8_t *bytes, size_t length, int flips)
@@ -128,8 +130,30 @@ static uint8_t *make_profile(size_t *length)
 	return bytes;
 }
 
+/* The same call as in `lines`. */
+static uint8_t *make_snapshot(size_t *length)
+{
+	struct dump_stage stage = {"/a", 1, 50, 1, 0, false};
+	struct dump_header header = {.program = "p", .clock = "raw", .pid = 1, .enabled = true};
+	struct dump_call call = {.side = "server", .method = "/a.B/C", .duration_ns = 100,
+	                         .has_status = true, .has_trace = true, .stages = &stage,
+	                         .stage_count = 1, .fold_count = 1, .folded = 3,
+	                         .folds = {{"/m", 3, 30, 20}}, .metadata_bytes = 12};
+	char *bytes = NULL;
+	struct dump_writer writer = {.out = open_memstream(&bytes, length),
+	                             .format = RPCPROF_DUMP_PROTO};
+
+	if (rpcprof_dump_write_begin(&writer, &header) != 0 ||
+	    rpcprof_dump_write_call(&writer, &call) != 0 || rpcprof_dump_write_end(&writer, 0) != 0)
+		abort();
+	fclose(writer.out);
+	return (uint8_t *)bytes;
+}
+
 int main(void)
 {
+	size_t snapshot_length;
+	uint8_t *snapshot = make_snapshot(&snapshot_length);
 	size_t length;
 	uint8_t *profile = make_profile(&length);
 
@@ -141,6 +165,8 @@ int main(void)
 	mutate("profile", profile, length, 1000);
 	mutate("JSON lines", (const uint8_t *)lines, sizeof(lines) - 1, 2000);
 	mutate("JSON", (const uint8_t *)document, sizeof(document) - 1, 2000);
+	mutate("snapshot", snapshot, snapshot_length, 2000);
+	free(snapshot);
 	free(profile);
 	return failures != 0;
 }
