@@ -16,7 +16,7 @@
 #include "grpc.h"
 
 #define ROUNDS_MAX 1000
-#define ROUNDS_PER_PROCESS 8
+#define ROUNDS_PER_PROCESS 10
 #define WARM_UP 20000
 
 static struct {
@@ -161,14 +161,13 @@ static void measure(unsigned outstanding)
 {
 	static struct pairs pairs[MODES];
 
-	for (unsigned round = 0; round < options.rounds; round++) {
-		if (round % ROUNDS_PER_PROCESS == 0)
-			restart();
-		for (size_t i = 0; i < MODES; i++)
-			if (chosen(&modes[i]))
-				measure_pair(&modes[i], outstanding, round % 2 != 0,
-				             pairs[i].answers[round]);
-	}
+	for (size_t i = 0; i < MODES; i++)
+		for (unsigned round = 0; chosen(&modes[i]) && round < options.rounds; round++) {
+			if (round % ROUNDS_PER_PROCESS == 0)
+				restart();
+			measure_pair(&modes[i], outstanding, round % 2 != 0,
+			             pairs[i].answers[round]);
+		}
 	printf("\n%u outstanding, %u pairs of %u calls\n%-24s %-6s %8s  %-25s %s\n", outstanding,
 	       options.rounds, options.calls, "", "side", "CPU ns", "ratio, 95 % interval",
 	       "ns more");
