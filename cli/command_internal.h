@@ -29,6 +29,7 @@ int command_flame(int argc, char **argv);
 int command_merge(int argc, char **argv);
 int command_report(int argc, char **argv);
 int command_snapshot(int argc, char **argv);
+int command_run(int argc, char **argv);
 int command_top(int argc, char **argv);
 int command_trace(int argc, char **argv);
 

@@ -7,6 +7,7 @@
 #include "rpcprof/version.h"
 
 static const struct command commands[] = {
+	{"run", "run a program and record its gRPC calls", command_run},
 	{"top", "what takes the time, by method and stage", command_top},
 	{"dump", "the calls of a saved dump, or the samples of a profile", command_dump},
 	{"trace", "calls as a trace for Perfetto and Chrome", command_trace},

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef RPCPROF_PRELOAD_REDIRECT_INTERNAL_H
+#define RPCPROF_PRELOAD_REDIRECT_INTERNAL_H
+
+/* Included before each file of rpc/ that goes into this library: it calls core by the table. */
+#include "preload/core_internal.h"
+
+#define grpc_completion_queue_create preload_core.grpc_completion_queue_create
+#define grpc_completion_queue_create_for_next preload_core.grpc_completion_queue_create_for_next
+#define grpc_completion_queue_create_for_pluck preload_core.grpc_completion_queue_create_for_pluck
+#define grpc_completion_queue_create_for_callback \
+	preload_core.grpc_completion_queue_create_for_callback
+#define grpc_completion_queue_destroy preload_core.grpc_completion_queue_destroy
+#define grpc_completion_queue_next preload_core.grpc_completion_queue_next
+#define grpc_completion_queue_pluck preload_core.grpc_completion_queue_pluck
+#define grpc_completion_queue_thread_local_cache_flush \
+	preload_core.grpc_completion_queue_thread_local_cache_flush
+#define grpc_server_register_method preload_core.grpc_server_register_method
+#define grpc_server_request_call preload_core.grpc_server_request_call
+#define grpc_server_request_registered_call preload_core.grpc_server_request_registered_call
+#define grpc_channel_register_call preload_core.grpc_channel_register_call
+#define grpc_channel_create_call preload_core.grpc_channel_create_call
+#define grpc_channel_create_registered_call preload_core.grpc_channel_create_registered_call
+#define grpc_call_start_batch preload_core.grpc_call_start_batch
+#define grpc_call_ref preload_core.grpc_call_ref
+#define grpc_call_unref preload_core.grpc_call_unref
+#define grpc_call_get_peer preload_core.grpc_call_get_peer
+#define grpc_slice_malloc preload_core.grpc_slice_malloc
+#define grpc_slice_from_static_string preload_core.grpc_slice_from_static_string
+#define grpc_slice_unref preload_core.grpc_slice_unref
+#define gpr_free preload_core.gpr_free
+#define gpr_zalloc preload_core.gpr_zalloc
+#define gpr_inf_future preload_core.gpr_inf_future
+#define gpr_now preload_core.gpr_now
+#define gpr_time_cmp preload_core.gpr_time_cmp
+#define gpr_time_sub preload_core.gpr_time_sub
+#define gpr_timespec_to_micros preload_core.gpr_timespec_to_micros
+
+#endif
