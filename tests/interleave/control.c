@@ -147,6 +147,34 @@ static void anchors_are_whole(void)
 	anchors_whole(state.anchors, state.count);
 }
 
+/* The kind of clock and where its ticks come from. */
+static uint64_t no_ticks(void)
+{
+	REQUIRE(!"the kind of clock is seen, but not its source");
+	return 1;
+}
+
+static void another_source(void)
+{
+	static const struct rpcprof_clock_source source = {no_ticks, anchor_ns, anchor_ns, 0};
+
+	one_anchor();
+	rpcprof_clock_set_source(&source);
+	rpcprof_control_page.head.clock_kind = 0;
+}
+
+static void choose_or_read_clock(int thread)
+{
+	static const struct rpcprof_clock_source source = {anchor_ticks, anchor_ns, anchor_ns, 0};
+
+	if (thread == 0) {
+		rpcprof_clock_set_source(&source);
+		REQUIRE(rpcprof_clock_init(&state, RPCPROF_CLOCK_CUSTOM) == 0);
+	} else {
+		(void)rpcprof_clock_now_slow();
+	}
+}
+
 static void unpublished(void)
 {
 	one_anchor();
@@ -176,6 +204,7 @@ const struct interleave_case control_cases[] = {
 	{"anchors_and_map", 2, 2, 2, 0, one_anchor_and_a_reader, refresh_or_map, anchors_are_whole},
 	{"anchors_all_do_all", 2, 2, 1, 0, one_anchor, refresh_or_map, anchors_are_whole},
 	{"anchors_two_writers", 2, ALL, ALL, 0, one_anchor, refresh, anchors_are_whole},
+	{"clock_chosen_and_read", 2, ALL, ALL, 0, another_source, choose_or_read_clock, NULL},
 	{"anchors_published", 2, ALL, ALL, 0, unpublished, publish_or_read, NULL},
 	{0},
 };

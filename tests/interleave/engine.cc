@@ -599,7 +599,7 @@ void interleave_fail(const char *what, const char *file, int line)
 /* usage: interleave [CASE...] */
 int main(int argc, char **argv)
 {
-	const interleave_case *const all[] = {buffer_cases, stat_cases, cell_cases, tag_cases,
+	const interleave_case *const all[] = {tag_cases, buffer_cases, stat_cases, cell_cases,
 	                                      control_cases};
 	int ran = 0, failed = 0;
 

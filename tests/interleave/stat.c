@@ -45,9 +45,11 @@ static void full(void)
 	for (uint32_t n = 1; n <= 3; n++) {
 		struct rpcprof_stat stat = begin(n);
 		fill(stat, n);
-		end(stat, n);
-		if (n == 1)
+		if (n == 1) { /* its attributes will lie in the cell of the next but one */
 			oldest = stat;
+			decorate(stat, n);
+		}
+		end(stat, n);
 	}
 	live = begin(4);
 	fill(live, 4);
@@ -300,6 +302,28 @@ static void next_stat_has_its_slots(void)
 	        rpcprof_word(rpcprof_generation(next), GRANT));
 }
 
+static void discard_and_begin_or_retain(int thread)
+{
+	struct rpcprof_stat mine;
+
+	if (thread == 0) {
+		discard_and_begin_or_end(0);
+		return;
+	}
+	mine = rpcprof_stat_retain(live);
+	if (!rpcprof_stat_is_null(mine))
+		end(mine, 4);
+}
+
+static void next_stat_has_one_reference(void)
+{
+	struct rpcprof_stat next = {execution.kept[0][0]};
+	const struct rpcprof_cell *cell = rpcprof_cell_of(rpcprof_unit(next));
+
+	REQUIRE(cell->seq == rpcprof_seq(rpcprof_generation(next), RPCPROF_LIVE));
+	REQUIRE(cell->refs == rpcprof_word(rpcprof_generation(next), 1));
+}
+
 static void end_or_retain_and_end(int thread)
 {
 	struct rpcprof_stat mine = live;
@@ -383,6 +407,28 @@ static void append_counted(int thread)
 	append(thread);
 	execution.out[0]++;
 	execution.kept[0][0] += 10 + (uint64_t)thread;
+}
+
+/* Accumulators that are not ready yet show nothing of their last use. One just claimed may still show
+ * without its tag: the claim and the sums are not in order to a reader in flight. */
+static void append_or_look_at_folds(int thread)
+{
+	uint64_t copy[CELL_BYTES_MAX / sizeof(uint64_t)];
+	struct rpcprof_cell *cell = (struct rpcprof_cell *)copy;
+	struct rpcprof_fold_view fold;
+	struct rpcprof_view view;
+
+	if (thread != 2) {
+		append(thread);
+		return;
+	}
+	if (!rpcprof_cell_copy(cell, rpcprof_cell_of(rpcprof_unit(live)), rpcprof_generation(live),
+	                       RPCPROF_LIVE))
+		return;
+	rpcprof_view_of(&view, cell, live.bits);
+	for (uint32_t i = 0; i < RPCPROF_ACCUMULATORS; i++)
+		if (rpcprof_view_fold(&view, i, &fold))
+			REQUIRE(fold.count == 1 && fold.total_ticks <= 11);
 }
 
 /* The accumulators are ready. */
@@ -513,11 +559,14 @@ const struct interleave_case stat_cases[] = {
 	 next_stat_is_untouched},
 	{"late_timer", 2, ALL, ALL, 0, one_reference, discard_and_begin_or_append,
 	 next_stat_has_its_slots},
+	{"late_retain_of_the_next", 2, ALL, ALL, 0, one_reference, discard_and_begin_or_retain,
+	 next_stat_has_one_reference},
 	{"late_retain", 2, ALL, ALL, 0, one_reference, end_or_retain_and_end,
 	 published_once_however_many_held},
 	{"timer_ended_twice", 3, ALL, ALL, 0, one_open_timer, end_the_timer, ended_once},
 	{"cell_fills_up", 2, ALL, ALL, 0, nearly_full, append_counted, sums_are_exact},
 	{"cell_fills_up_3", 3, 2, 2, 0, nearly_full, append_counted, sums_are_exact},
+	{"fill_up_and_look_in_flight", 3, 2, 1, 0, nearly_full, append_or_look_at_folds, NULL},
 	{"cell_is_full", 3, ALL, ALL, 0, quite_full, append_counted,
 	 accumulated_exactly},
 	{"toggling", 2, ALL, ALL, 0, empty, begin_and_end_or_toggle, recorded_is_drained},

@@ -43,6 +43,23 @@ static uint32_t intern(enum rpcprof_tag_kind kind, const char *name)
 	return id;
 }
 
+/* Before init, so this is the first case of all: a site caches no id of a table that is not there. */
+static void no_table(void)
+{
+	memset(memory, 0, sizeof(memory));
+	((struct rpcprof_tag_header *)(void *)memory)->seed = 12345;
+}
+
+static void attach_or_warm(int thread)
+{
+	if (thread == 0) {
+		rpcprof_tags_attach(memory, &limits);
+	} else {
+		(void)rpcprof_tag_cached(&site, RPCPROF_TAG_STAGE, "/one");
+		REQUIRE(site == 0 || (uint32_t)site != RPCPROF_TAG_NONE);
+	}
+}
+
 /* With what was given back: the records are behind 32 buckets. */
 static void table_of_records(void)
 {
@@ -146,6 +163,7 @@ static void two_of_three_have_ids(void)
 }
 
 const struct interleave_case tag_cases[] = {
+	{"attach_and_warm", 2, 2, 2, 0, no_table, attach_or_warm, NULL},
 	{"intern_one_name", 2, ALL, ALL, 0, table, intern_one_name, one_id},
 	{"intern_one_name_3", 3, 2, 1, 0, table, intern_one_name, one_id},
 	{"intern_two_names", 2, 2, 2, 0, table, intern_two_names, two_ids},
