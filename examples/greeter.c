@@ -21,6 +21,9 @@ static const struct argp_option option_table[] = {
 	{ "last", 'l', "N", 0, "calls in the table at the end (default 3)", 0 },
 	{ "dump", 'd', "FILE", 0, "at the end, write the last calls as JSON lines", 0 },
 	{ "profile", 'p', "FILE", 0, "at the end, write a pprof profile", 0 },
+	{ "service", 'S', "WHERE", 0,
+	  "server: let outsiders ask: on this \"server\", at a \"private\" socket, or at an address",
+	  0 },
 	{ "on", 'O', NULL, 0, "record from the start, not from SIGUSR1 on", 0 },
 	{ NULL, 0, NULL, 0, NULL, 0 }
 };
@@ -60,6 +63,9 @@ static error_t take_option(int key, char *text, struct argp_state *state)
 		return 0;
 	case 'p':
 		options->profile = text;
+		return 0;
+	case 'S':
+		options->service = text;
 		return 0;
 	case 'O':
 		options->on = true;

@@ -21,6 +21,7 @@ struct greeter_options {
 	const char *address;
 	const char *dump;    /* file for JSON lines */
 	const char *profile; /* file for a gzipped pprof profile */
+	const char *service; /* where outsiders may ask; server only */
 	unsigned calls;      /* 0 = until the time is up */
 	unsigned seconds;    /* 0 = until SIGINT or SIGTERM */
 	unsigned outstanding;

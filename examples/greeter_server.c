@@ -6,11 +6,15 @@
  *     greeter_client --address 127.0.0.1:50051 --seconds 10 &
  *     kill -USR1 %1; sleep 2; kill -USR2 %1; kill %1
  *
+ * With --service it is asked, and switched on and off, from outside: by the rpcprof command, or by
+ * that of grpc-go, google.golang.org/grpc/profiling/cmd.
+ *
  * One thread, one queue. What rpcprof needs of it: the prefix on core's calls, and the stages that
  * core cannot see: /decode, /handler, /encode.
  */
 #include <grpc/support/alloc.h>
 #include <rpcprof/grpc.h>
+#include <rpcprof/grpc_service.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +25,7 @@ struct server {
 	grpc_server *server;
 	grpc_completion_queue *queue;
 	unsigned greetings; /* calls and requests under way */
+	struct rpcprof_grpc_service *service; /* NULL: nobody may ask */
 };
 
 /* What comes back from the queue: a step of a call, and what to do then. */
@@ -219,6 +224,22 @@ static void close_server(struct server *server)
 	rpcprof_grpc_completion_queue_destroy(server->queue);
 }
 
+/* Starts the server, with the Profiling service beside its own if it is to be there. */
+static int start_server(struct server *server, const char *where)
+{
+	struct rpcprof_grpc_service_config config;
+
+	if (where && strcmp(where, "server") == 0)
+		return rpcprof_grpc_server_start(server->server, NULL, &server->service);
+	grpc_server_start(server->server);
+	if (!where)
+		return 0;
+	memset(&config, 0, sizeof(config));
+	config.size = sizeof(config);
+	config.address = strcmp(where, "private") == 0 ? NULL : where;
+	return rpcprof_grpc_service_open(&config, &server->service);
+}
+
 static int open_server(struct server *server, const char *address)
 {
 	grpc_server_credentials *credentials = grpc_insecure_server_credentials_create();
@@ -229,7 +250,6 @@ static int open_server(struct server *server, const char *address)
 	grpc_server_register_completion_queue(server->server, server->queue, NULL);
 	port = grpc_server_add_http2_port(server->server, address, credentials);
 	grpc_server_credentials_release(credentials);
-	grpc_server_start(server->server);
 	return port;
 }
 
@@ -237,7 +257,7 @@ int main(int argc, char **argv)
 {
 	struct greeter_options options = { .address = "127.0.0.1:50051", .outstanding = 64 };
 	struct server server = { .server = NULL };
-	int port, status;
+	int port, status, error;
 
 	greeter_parse(&options, argc, argv, "A greeter that records its calls with rpcprof.");
 	greeter_start(&options);
@@ -248,6 +268,14 @@ int main(int argc, char **argv)
 		fprintf(stderr, "cannot listen on %s\n", options.address);
 		return EXIT_FAILURE;
 	}
+	error = start_server(&server, options.service);
+	if (error != 0) {
+		fprintf(stderr, "no service at %s: %s (RPCPROF_LOG=1 says more)\n", options.service,
+		        strerror(-error));
+		return EXIT_FAILURE;
+	}
+	if (server.service)
+		printf("profiling at %s\n", rpcprof_grpc_service_address(server.service));
 	printf("listening on port %d\n", port);
 	fflush(stdout);
 	for (unsigned i = 0; i < options.outstanding; i++)
@@ -255,6 +283,8 @@ int main(int argc, char **argv)
 	greeter_control(&options, stop, &server);
 	serve(&server);
 	status = greeter_finish(&options, "server"); /* no more stop() from here on */
+	if (rpcprof_grpc_service_stop(server.service, 5000) != 0)
+		status = EXIT_FAILURE;
 	close_server(&server);
 	grpc_shutdown();
 	return status;

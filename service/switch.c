@@ -97,6 +97,8 @@ static int start_thread(void)
 
 	if (state.running)
 		return 0;
+	if (state.stop)
+		return -ENODEV;
 	make_condition();
 	error = fini_knows ? 0 : rpcprof_at_fini(stop_at_fini);
 	fini_knows = error == 0;
