@@ -214,6 +214,7 @@ public:
 		uint32_t sends;
 		Batch *batch;
 
+		(void)state(); /* S2 acquire, pairs with S1: what the first event's thread stored */
 		/* Before all else: nothing but this may be asked of a cancellation's methods. */
 		if (methods->QueryInterceptionHookPoint(Hook::PRE_SEND_CANCEL))
 			return methods->Proceed();
@@ -253,7 +254,7 @@ protected:
 
 	uint32_t state() const noexcept
 	{
-		return state_.load(std::memory_order_acquire);
+		return state_.load(std::memory_order_acquire); /* S2 */
 	}
 
 	bool is_recorded() const noexcept
@@ -261,7 +262,7 @@ protected:
 		return state() & RECORDED;
 	}
 
-	/* S1 release, pairs with state(): what was stored before is seen with the bits. */
+	/* S1 release, pairs with S2: what was stored before is seen with the bits. */
 	void set(uint32_t bits) noexcept
 	{
 		state_.fetch_or(bits, std::memory_order_acq_rel);
