@@ -188,7 +188,7 @@ inline uint32_t ops_received(Methods *methods)
 /* A batch under way: begun by one call of Intercept(), ended by the next with the same methods,
  * which belong to the batch. There is no hook for every end (nor, for receiving, for a begin). */
 struct Batch {
-	std::atomic<Methods *> methods; /* nullptr: free. A1 release, A2 acquire: all else of it */
+	std::atomic<Methods *> methods; /* nullptr: free */
 	std::atomic<bool> taken;
 	uint64_t begin; /* ticks */
 	struct rpcprof_timer timer;
