@@ -42,7 +42,7 @@ static char *list_commands(int key, const char *text, void *input)
 		return (char *)(uintptr_t)text;
 	fputs("Commands:\n", out);
 	for (size_t i = 0; i < COMMANDS; i++)
-		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].summary);
+		fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].summary);
 	fputs("\n`rpcprof COMMAND --help' tells more, and so does rpcprof(1).\n"
 	      "Exit codes: 0 done, 1 usage, 2 bad input, 3 a file or memory cannot be had.",
 	      out);

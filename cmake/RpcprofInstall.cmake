@@ -82,6 +82,9 @@ foreach(library ${libraries})
 endforeach()
 if(TARGET rpcprof_command)
   install(TARGETS rpcprof_command)
+  install(FILES cli/completion/rpcprof.bash RENAME rpcprof
+    DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+  install(FILES cli/completion/_rpcprof DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
 endif()
 if(TARGET rpcprof_preload) # where the command looks for it, whatever the prefix
   install(TARGETS rpcprof_preload LIBRARY DESTINATION lib/rpcprof)
