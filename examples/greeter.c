@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <rpcprof/dump.h>
 #include <rpcprof/export.h>
+#include <rpcprof/grpc.h>
 #include <rpcprof/rpcprof.h>
 #include <signal.h>
 #include <stdio.h>
@@ -25,6 +26,7 @@ static const struct argp_option option_table[] = {
 	  "server: let outsiders ask: on this \"server\", at a \"private\" socket, or at an address",
 	  0 },
 	{ "on", 'O', NULL, 0, "record from the start, not from SIGUSR1 on", 0 },
+	{ "traceparent", 't', NULL, 0, "send one with each call, to join client and server", 0 },
 	{ NULL, 0, NULL, 0, NULL, 0 }
 };
 
@@ -69,6 +71,9 @@ static error_t take_option(int key, char *text, struct argp_state *state)
 		return 0;
 	case 'O':
 		options->on = true;
+		return 0;
+	case 't':
+		options->trace = true;
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -150,11 +155,12 @@ static void *control_loop(void *arg)
 
 void greeter_start(const struct greeter_options *options)
 {
+	struct rpcprof_grpc_config grpc = { .size = sizeof(grpc), .send_traceparent = options->trace };
 	struct rpcprof_exporter_config exporter;
-	int error = rpcprof_init(NULL);
+	int error = rpcprof_grpc_start(&grpc);
 
 	if (error != 0)
-		fail("rpcprof_init", -error);
+		fail("rpcprof_grpc_start", -error);
 	/* It gathers all calls for the profile; the dump alone has the last 16384. */
 	memset(&exporter, 0, sizeof(exporter));
 	exporter.size = sizeof(exporter);

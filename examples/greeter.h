@@ -27,6 +27,7 @@ struct greeter_options {
 	unsigned outstanding;
 	unsigned last; /* calls in the table printed at the end */
 	bool on;       /* record from the start */
+	bool trace;    /* send a traceparent with each call, which joins the two sides */
 };
 
 /* Reads the command line; exits on a bad one. about: a sentence for --help. */
