@@ -22,7 +22,7 @@
 #define NOT_FOUND 127
 
 struct arguments {
-	const char *output;
+	const char *output, *address;
 	bool follow, off;
 	char **program; /* and its arguments */
 };
@@ -140,6 +140,7 @@ static int set_environment(const struct arguments *arguments, const char *librar
 	failed = failed || setenv("LD_PRELOAD", list, 1) != 0 ||
 	         setenv(PRELOAD_OUTPUT, pattern, 1) != 0 ||
 	         setenv(PRELOAD_PROCESS, process, 1) != 0 ||
+	         (arguments->address && setenv(PRELOAD_CONTROL, arguments->address, 1) != 0) ||
 	         setenv(PRELOAD_FOLLOW, arguments->follow ? "1" : "0", 1) != 0 ||
 	         setenv(PRELOAD_OFF, arguments->off ? "1" : "0", 1) != 0;
 	free(list);
@@ -157,6 +158,13 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 			argp_error(state, "-o: the name has %zu bytes, at most %d are taken",
 			           strlen(argument), PRELOAD_PATH_MAX / 2 - 1);
 		arguments->output = argument;
+		return 0;
+	case 'a':
+		if (strcmp(argument, "none") != 0 && strncmp(argument, "unix:/", 6) != 0 &&
+		    strncmp(argument, "unix-abstract:", 14) != 0)
+			argp_error(state, "--address %s: name unix:/PATH, unix-abstract:NAME or none",
+			           argument);
+		arguments->address = argument;
 		return 0;
 	case 'f':
 		arguments->follow = true;
@@ -182,6 +190,9 @@ int command_run(int argc, char **argv)
 		{"output", 'o', "FILE", 0,
 	         "Where the calls are written when the program ends: .json, .jsonl, a profile as "
 	         ".pb.gz, else a table; %p is the process id (default rpcprof.%p.jsonl)", 0},
+		{"address", 'a', "ADDRESS", 0,
+	         "Where the program answers: unix:/PATH, unix-abstract:NAME, or none (default a socket "
+	         "in $XDG_RUNTIME_DIR/rpcprof, else in /tmp/rpcprof-UID)", 0},
 		{"follow", 'f', NULL, 0, "Programs that it starts are recorded too", 0},
 		{"off", 'x', NULL, 0, "Recording starts switched off", 0},
 		{0},

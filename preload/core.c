@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "preload/preload_internal.h"
+
 struct preload_core preload_core;
 
 static int is_core(struct dl_phdr_info *info, size_t size, void *handle)
@@ -59,6 +61,7 @@ static void find(void)
 #undef X
 	/* F2 release, pairs with F1. */
 	rpcprof_store_release(&preload_core.found, 1u);
+	preload_core_called();
 }
 
 void preload_core_find(void)

@@ -50,5 +50,6 @@ void preload_environment_clean(void)
 	unsetenv(PRELOAD_OUTPUT);
 	unsetenv(PRELOAD_FOLLOW);
 	unsetenv(PRELOAD_OFF);
+	unsetenv(PRELOAD_CONTROL);
 	unsetenv(PRELOAD_PROCESS);
 }

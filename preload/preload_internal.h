@@ -7,6 +7,7 @@
 #define PRELOAD_OUTPUT "RPCPROF_PRELOAD_OUTPUT"   /* where to write; %p is the process id */
 #define PRELOAD_FOLLOW "RPCPROF_PRELOAD_FOLLOW"   /* "1": programs that this one starts too */
 #define PRELOAD_OFF "RPCPROF_PRELOAD_OFF"         /* "1": recording starts switched off */
+#define PRELOAD_CONTROL "RPCPROF_PRELOAD_CONTROL" /* control address; "none"; unset: a default */
 #define PRELOAD_PROCESS "RPCPROF_PRELOAD_PROCESS" /* process id of the program itself */
 
 /* Where the library is installed, seen from the command. */
@@ -23,5 +24,23 @@ void preload_output_open(const char *pattern);
 /* Writes the calls, whole or not at all: the form is told by the name, see rpcprof-run(1). 0 or a
  * negative errno. */
 int preload_output_write(void);
+
+/*
+ * control.c: answers on a control address, by a thread of its own. NULL: a path of this process's
+ * own, see grpc_service.h. One request a connection; numbers are big endian, 32 bits:
+ *
+ *     request   bytes of the method, bytes of the message; method, message
+ *     answers   PRELOAD_MESSAGE, bytes; a message. Last: a gRPC status code, bytes; a sentence
+ *
+ * The methods are those of service.h, and PRELOAD_WRITE: write the output now.
+ */
+#define PRELOAD_MESSAGE UINT32_MAX
+#define PRELOAD_WRITE "/rpcprof.Preload/Write"
+int preload_control_start(const char *where);
+void preload_control_stop(void);
+
+/* start.c: somebody calls core. Only then is there a thread of ours: a program that is none of
+ * gRPC's may rely on having one. */
+void preload_core_called(void);
 
 #endif

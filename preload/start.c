@@ -13,6 +13,7 @@
 #include "rpcprof/rpcprof.h"
 
 static pid_t process; /* that records; a forked child is another */
+static char control[256]; /* the control address; "": the default */
 
 /* Not by stdio, which the program may have closed or be inside. */
 __attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
@@ -65,12 +66,25 @@ static void record(bool off)
 	rpcprof_enable(!off);
 }
 
+void preload_core_called(void)
+{
+	int error;
+
+	if (process == 0 || process != getpid() || strcmp(control, "none") == 0)
+		return;
+	error = preload_control_start(control[0] ? control : NULL);
+	if (error != 0)
+		say("no control address: %s", strerror(-error));
+}
+
 __attribute__((constructor)) static void start(void)
 {
-	const char *output = getenv(PRELOAD_OUTPUT);
+	const char *output = getenv(PRELOAD_OUTPUT), *address = getenv(PRELOAD_CONTROL);
 
 	if (output)
 		preload_output_open(output);
+	if (address)
+		snprintf(control, sizeof(control), "%s", address);
 	if (records_itself()) {
 		say("nothing is recorded: the program has rpcprof of its own");
 	} else {
@@ -88,6 +102,7 @@ __attribute__((destructor)) static void finish(void)
 
 	if (process == 0 || process != getpid())
 		return;
+	preload_control_stop();
 	rpcprof_fini();
 	if (!rpcprof_load_acquire(&preload_core.found))
 		return; /* it never called core */

@@ -16,8 +16,7 @@ seven() {
 	[ $code -eq 7 ] || die "$*: exit status $code"
 }
 
-# both CALLS QUEUE SERVER_ENV... -- runs "$serve" and "$call" against each other. They are commands
-# without their last arguments.
+# port_of FILE: waits until a server has written its port there.
 port_of() {
 	for _ in $(seq 100); do
 		port=$(cat "$1")

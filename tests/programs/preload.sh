@@ -1,10 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# preload.sh RPCPROF LIBRARY CORE [ECHO]: programs that know nothing of rpcprof, by `rpcprof run`.
+# preload.sh RPCPROF LIBRARY CORE CONTROL [ECHO]: programs that know nothing of rpcprof, by `rpcprof run`.
 set -eu
-rpcprof=$1 library=$2 core=$3 echo=${4-}
+rpcprof=$1 library=$2 core=$3 control=$4 echo=${5-}
 . "$(dirname "$0")/lib.sh"
 cd "$dir"
+export XDG_RUNTIME_DIR="$dir" # where the default control addresses are
 
 # It links nothing of gRPC, and exports nothing but what it stands before.
 readelf -d "$library" | sed -n 's/.*NEEDED.*\[\(.*\)\]/\1/p' >needed
@@ -63,6 +64,31 @@ if [ -n "$echo" ]; then
 	run --off -o off.jsonl -- "$echo" sync sync 3
 	[ "$(grep -c '"side"' off.jsonl)" -eq 0 ] || die "off, and yet recorded"
 fi
+
+# The control address: whoever owns it may ask, write and leave nothing behind.
+: >port
+(umask 0 && exec "$rpcprof" run -a "unix:$dir/control" -o asked.jsonl -- "$core" serve 2) >port &
+server=$!
+port_of port
+"$core" call "$port" 1 next || true
+[ "$(stat -c %a control)" = 600 ] || die "the socket's mode"
+ask() { # ask STATUS METHOD
+	code=0
+	"$control" "$dir/control" "$2" >answer 2>message || code=$?
+	[ $code -eq "$1" ] || die "$2: status $code, not $1: $(cat message)"
+}
+ask 0 /rpcprof.v1.Profiling/Status </dev/null
+[ -s answer ] || die "no status"
+ask 12 /no.Service/Method </dev/null
+ask 8 /rpcprof.v1.Profiling/Status </dev/zero
+ask 0 /rpcprof.Preload/Write </dev/null
+[ "$(calls asked.jsonl server /programs.Core/Say)" -eq 1 ] || die "not written when asked"
+"$core" call "$port" 1 next || true
+code=0
+wait $server || code=$?
+[ $code -eq 7 ] || die "the server: exit status $code"
+[ "$(calls asked.jsonl server /programs.Core/Say)" -eq 2 ] || die "not written at the end"
+[ ! -e control ] || die "the socket is still there"
 
 # What the program sees is what it would see: its environment, its directory, its exit status.
 env >plain
