@@ -14,8 +14,8 @@
 
 #include "rpc/grpc_service_internal.h"
 
-#define RECEIVE_S 10 /* for the request to come */
-#define SEND_S 30    /* for a message to be taken */
+#define RECEIVE_NS (10 * UINT64_C(1000000000)) /* for the request to come */
+uint64_t rpcprof_grpc_service_send_ns = 30 * UINT64_C(1000000000);
 
 struct step {
 	void (*done)(struct grpc_service_call *c, bool success);
@@ -123,7 +123,7 @@ static void send_status(struct grpc_service_call *c, int32_t code, const char *m
 	ops[n].data.send_status_from_server.status = (grpc_status_code)code;
 	ops[n++].data.send_status_from_server.status_details = &details;
 	c->header_sent = true;
-	sleep_until(c, in_ns(SEND_S * UINT64_C(1000000000)), false);
+	sleep_until(c, in_ns(rpcprof_grpc_service_send_ns), false);
 	start(c, ops, n, &c->other, status_done);
 	grpc_slice_unref(details);
 }
@@ -151,7 +151,7 @@ static void send_message(struct grpc_service_call *c, const void *bytes, size_t 
 	ops[n].op = GRPC_OP_SEND_MESSAGE;
 	ops[n++].data.send_message.send_message = message;
 	c->header_sent = true;
-	sleep_until(c, in_ns(SEND_S * UINT64_C(1000000000)), false);
+	sleep_until(c, in_ns(rpcprof_grpc_service_send_ns), false);
 	start(c, ops, n, &c->other, message_done);
 	grpc_byte_buffer_destroy(message);
 	grpc_slice_unref(slice);
@@ -319,7 +319,7 @@ static void receive(struct grpc_service_call *c)
 	memset(&op, 0, sizeof(op));
 	op.op = GRPC_OP_RECV_MESSAGE;
 	op.data.recv_message.recv_message = &c->request;
-	sleep_until(c, in_ns(RECEIVE_S * UINT64_C(1000000000)), false);
+	sleep_until(c, in_ns(RECEIVE_NS), false);
 	start(c, &op, 1, &c->other, received);
 }
 

@@ -82,6 +82,9 @@ struct rpcprof_grpc_service {
 int rpcprof_grpc_thread_start(pthread_t *thread, const char *name, void *(*run)(void *arg),
                               void *arg);
 
+/* For a message to be taken; a test shortens it. */
+extern uint64_t rpcprof_grpc_service_send_ns;
+
 /* Waits for a call; of method i, if they are registered. False: core takes no more. */
 bool rpcprof_grpc_service_request(struct rpcprof_grpc_service *service, size_t i);
 

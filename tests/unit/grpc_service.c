@@ -18,7 +18,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
-#include "rpcprof/grpc_service.h"
+#include "rpc/grpc_service_internal.h"
 
 #define READ "the-token-to-read-with"
 #define CONTROL "the-token-to-control-with"
@@ -153,12 +153,10 @@ static bool receive_message(struct client *client)
 	return true;
 }
 
-static grpc_status_code ask_on(struct client *client, const char *method, const char *token,
-                               const void *bytes, size_t length)
+static void call_open(struct client *client, const char *method)
 {
 	gpr_timespec deadline = gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
 	                                     gpr_time_from_seconds(20, GPR_TIMESPAN));
-	grpc_op op;
 
 	client->messages = 0;
 	client->bytes = 0;
@@ -167,7 +165,12 @@ static grpc_status_code ask_on(struct client *client, const char *method, const 
 	client->call = grpc_channel_create_call(client->channel, NULL, 0, client->queue,
 	                                        grpc_slice_from_copied_string(method), NULL,
 	                                        deadline, NULL);
-	send_request(client, token, bytes, length);
+}
+
+static grpc_status_code call_close(struct client *client)
+{
+	grpc_op op;
+
 	while (receive_message(client))
 		;
 	memset(&op, 0, sizeof(op));
@@ -181,6 +184,14 @@ static grpc_status_code ask_on(struct client *client, const char *method, const 
 	grpc_metadata_array_destroy(&client->header);
 	grpc_metadata_array_destroy(&client->trailer);
 	return client->status;
+}
+
+static grpc_status_code ask_on(struct client *client, const char *method, const char *token,
+                               const void *bytes, size_t length)
+{
+	call_open(client, method);
+	send_request(client, token, bytes, length);
+	return call_close(client);
 }
 
 static grpc_status_code ask_at(const char *address, const char *method, const char *token)
@@ -459,6 +470,69 @@ Test(grpc_service, connections_are_so_many_and_no_more, HERE, .timeout = 60)
 		close(files[i]);
 	client_close(&client);
 	cr_assert_eq(ask_at(name, OURS "Status", NULL), GRPC_STATUS_OK);
+	stop();
+}
+
+/* HTTP/2 by hand: a client that asks, and then gives no leave to send more than 64 KiB. */
+
+static void put_frame(int file, uint8_t type, uint8_t flags, const void *payload, size_t length)
+{
+	uint8_t header[9] = {0, (uint8_t)(length >> 8), (uint8_t)length, type, flags, 0, 0, 0,
+	                     type == 4 ? 0 : 1 /* stream; 0 for settings */};
+
+	cr_assert_eq(write(file, header, sizeof(header)), (ssize_t)sizeof(header));
+	cr_assert_eq(write(file, payload, length), (ssize_t)length);
+}
+
+static void ask_by_hand(int file)
+{
+	static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+	/* POST, http, path, authority, te, content-type: no indexing, no Huffman codes */
+	static const char headers[] = "\x83\x86"
+				      "\x04\x1e/rpcprof.v1.Profiling/Snapshot"
+				      "\x01\x01x"
+				      "\x00\x02te\x08trailers"
+				      "\x0f\x10\x10" "application/grpc";
+
+	cr_assert_eq(write(file, preface, sizeof(preface) - 1), (ssize_t)sizeof(preface) - 1);
+	put_frame(file, 4, 0, "", 0);
+	put_frame(file, 1, 4, headers, sizeof(headers) - 1);
+	put_frame(file, 0, 1, "\0\0\0\0\0", 5);
+}
+
+/* The type of the next frame; its payload is skipped. */
+static int next_frame(int file, size_t *length)
+{
+	uint8_t header[9], byte;
+
+	cr_assert_eq(recv(file, header, sizeof(header), MSG_WAITALL), (ssize_t)sizeof(header));
+	*length = (size_t)header[0] << 16 | (size_t)header[1] << 8 | header[2];
+	for (size_t i = 0; i < *length; i++)
+		cr_assert_eq(recv(file, &byte, 1, MSG_WAITALL), 1);
+	return header[3];
+}
+
+Test(grpc_service, who_takes_nothing_is_cut_off, HERE, .timeout = 60)
+{
+	struct sockaddr_un address;
+	char name[160];
+	socklen_t length;
+	size_t received = 0, frame;
+	int file, type;
+
+	rpcprof_grpc_service_send_ns = 200000000;
+	record_many(8000);
+	name_abstract(&address, &length);
+	snprintf(name, sizeof(name), "unix-abstract:%s", address.sun_path + 1);
+	cr_assert_eq(open_at(name), 0, "%s", last_log);
+	file = connect_to(&address, length);
+	ask_by_hand(file);
+	while ((type = next_frame(file, &frame)) != 3) /* the stream is reset */
+		received += type == 0 ? frame : 0;
+	cr_assert_gt(received, 0);
+	cr_assert_leq(received, 65535);
+	close(file);
+	cr_assert_eq(ask_at(name, OURS "Snapshot", NULL), GRPC_STATUS_OK);
 	stop();
 }
 

@@ -2,6 +2,8 @@
 /* Who is let in, the limits, hostile bytes, the switch. */
 #include "tests/unit/service_harness.h"
 
+#include <sys/wait.h>
+
 #include "service/service_internal.h"
 
 static const char read_token[] = "the-token-to-read-with";
@@ -230,6 +232,32 @@ Test(service, a_later_enable_takes_the_place_of_one_for_a_time, .init = start)
 	cr_assert_eq(off_in_ns(), 0);
 	usleep(300000);
 	cr_assert(rpcprof_enabled());
+	rpcprof_fini();
+}
+
+Test(service, in_a_child_nothing_of_the_parents_goes_on, .init = start)
+{
+	struct asked asked[16];
+	bool was;
+	int status;
+	pid_t child;
+
+	cr_assert_eq(enable(true, 3600000000000, &was), 0);
+	for (int i = 0; i < 16; i++)
+		asked[i] = ask_bytes(OURS "Snapshot", RPCPROF_MAY_READ, "", 0, 0);
+	child = fork();
+	if (child == 0) { /* not on for ever: the thread that would end it is not here */
+		bool good = !rpcprof_enabled() && off_in_ns() == 0;
+
+		good = good && enable(true, 3600000000000, &was) == 0 && off_in_ns() != 0;
+		_exit(good ? 0 : 1);
+	}
+	cr_assert_eq(waitpid(child, &status, 0), child);
+	cr_assert_eq(status, 0);
+	cr_assert(rpcprof_enabled());
+	for (int i = 0; i < 16; i++)
+		rpcprof_service_end(asked[i].call, false);
+	cr_assert_gt(off_in_ns(), 0);
 	rpcprof_fini();
 }
 
