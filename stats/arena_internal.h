@@ -203,17 +203,16 @@ void rpcprof_threads_init(void);
 static inline void rpcprof_thread_count(size_t word, uint64_t amount)
 {
 	struct rpcprof_thread_counters *own = rpcprof_self.counters;
-	uint64_t *counter = (uint64_t *)(void *)own + word;
 
 	/* One instruction, so that a signal handler of this thread loses no count; no other thread
 	 * writes here... */
 	if (__builtin_expect(own != NULL, 1)) {
-		rpcprof_add_unlocked(counter, amount);
+		rpcprof_add_unlocked((uint64_t *)(void *)own + word, amount);
 		return;
 	}
 	/* ...but to the slot that threads without one share. */
-	counter = (uint64_t *)(void *)&rpcprof_map.shared->thread[THREAD_SLOTS] + word;
-	(void)rpcprof_add_relaxed(counter, amount);
+	own = &rpcprof_map.shared->thread[THREAD_SLOTS];
+	(void)rpcprof_add_relaxed((uint64_t *)(void *)own + word, amount);
 }
 #define rpcprof_count_mine(name, amount)                                                       \
 	rpcprof_thread_count(offsetof(struct rpcprof_thread_counters, name) /                  \

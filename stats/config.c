@@ -76,8 +76,7 @@ static uint64_t ring_slots(const struct rpcprof_config *config)
 	struct rpcprof_buffer shape;
 	static char nowhere[LINE_PAIR] __attribute__((aligned(LINE_PAIR)));
 
-	if (rpcprof_buffer_init(&shape, nowhere, config->capacity, 0) != 0)
-		return 0;
+	(void)rpcprof_buffer_init(&shape, nowhere, config->capacity, 0); /* capacity is in range */
 	return rpcprof_buffer_slots(&shape);
 }
 

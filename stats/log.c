@@ -73,7 +73,7 @@ void rpcprof_log(enum rpcprof_log_level level, const char *format, ...)
 	length = vsnprintf(message, sizeof(message), format, args);
 	va_end(args);
 	left_out = rpcprof_load_relaxed(&rates[level].left_out);
-	if (left_out != 0 && length > 0 && (size_t)length < sizeof(message)) {
+	if (left_out != 0 && (size_t)length < sizeof(message)) {
 		rpcprof_store_relaxed(&rates[level].left_out, 0);
 		(void)snprintf(message + length, sizeof(message) - (size_t)length,
 		               " (%llu messages left out)", (unsigned long long)left_out);

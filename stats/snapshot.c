@@ -25,8 +25,8 @@ struct looker {
 	rpcprof_view_fn *fn;
 	void *arg;
 	uint64_t *seen; /* one bit per cell */
-	struct entry *entries; /* NULL: deliver at once */
-	size_t entry_count, entry_max;
+	struct entry *entries; /* room for one per cell; NULL: deliver at once */
+	size_t entry_count;
 	int64_t delivered;
 	bool stopped;
 	uint32_t count;
@@ -145,7 +145,7 @@ static void meet(struct looker *looker, uint64_t value)
 	if (looker->entries == NULL) {
 		looker->delivered++;
 		looker->stopped = looker->fn(looker->arg, &view) != 0;
-	} else if (looker->entry_count < looker->entry_max) {
+	} else { /* each cell is met once: there is room */
 		looker->entries[looker->entry_count++] = (struct entry){view.cell->end, value};
 	}
 }
@@ -230,9 +230,8 @@ int64_t rpcprof_snapshot(const struct rpcprof_filter *filter, rpcprof_view_fn *f
 	looker.copy = (struct rpcprof_cell *)buffer;
 	looker.min_ticks = min_ticks(filter);
 	looker.seen = calloc(rpcprof_control()->cells / 64 + 1, sizeof(*looker.seen));
-	looker.entry_max = rpcprof_control()->cells;
 	if (ordered)
-		looker.entries = malloc(looker.entry_max * sizeof(*looker.entries));
+		looker.entries = malloc(rpcprof_control()->cells * sizeof(*looker.entries));
 	if (looker.seen == NULL || (ordered && looker.entries == NULL)) {
 		free(looker.seen);
 		free(looker.entries);

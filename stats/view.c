@@ -14,11 +14,13 @@ static bool may_have_folded(const struct rpcprof_view *view)
 
 bool rpcprof_view_fold(const struct rpcprof_view *view, uint32_t i, struct rpcprof_fold_view *out)
 {
-	const struct rpcprof_timer_slot *slot =
-		&rpcprof_cell_timers(view->cell)[rpcprof_arena.capacity + i];
+	const struct rpcprof_timer_slot *slot;
 
-	if (i >= RPCPROF_ACCUMULATORS || !may_have_folded(view) ||
-	    slot->stamp >> 32 != view->generation || slot->thread == 0)
+	if (i >= RPCPROF_ACCUMULATORS || !may_have_folded(view))
+		return false;
+	slot = &rpcprof_cell_timers(view->cell)[rpcprof_arena.capacity + i];
+	/* In flight, a timer may be there before the claim of its accumulator is seen: no tag yet. */
+	if (slot->stamp >> 32 != view->generation || (uint32_t)slot->stamp == 0 || slot->thread == 0)
 		return false;
 	out->tag = (uint32_t)slot->stamp;
 	out->count = slot->thread;
@@ -40,8 +42,7 @@ uint64_t rpcprof_view_folded(const struct rpcprof_view *view)
 
 bool rpcprof_view_label(const struct rpcprof_view *view, uint32_t i, uint32_t *key, uint32_t *value)
 {
-	if (!rpcprof_view_has(view, RPCPROF_HAS_LABELS) || i >= (uint32_t)view->cell->label_word ||
-	    i >= RPCPROF_LABELS_MAX)
+	if (!rpcprof_view_has(view, RPCPROF_HAS_LABELS) || i >= (uint32_t)view->cell->label_word)
 		return false;
 	*key = (uint32_t)(view->cell->labels[i] >> 32);
 	*value = (uint32_t)view->cell->labels[i];

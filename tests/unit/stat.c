@@ -333,6 +333,69 @@ Test(stat, folded_timers_and_laps_end)
 	cr_assert_leq(seen.fold[1].total_ticks, seen.end - seen.begin);
 }
 
+/* As when all slots were taken before the thread that took the ninth has zeroed the sums. */
+Test(stat, timers_that_find_sums_not_ready_are_dropped_and_counted)
+{
+	struct rpcprof_detached_timer done = {.begin = 5, .end = 6, .tag = 77};
+	struct rpcprof_cell *cell;
+	struct rpcprof_stat stat;
+
+	start();
+	stat = rpcprof_stat_begin_at(RPCPROF_TAG_SERVER, 1);
+	cell = rpcprof_unit_at_((uint32_t)stat.bits);
+	cell->slots = stat.bits >> 32 << 32 | rpcprof_arena.capacity;
+	for (uint32_t i = 0; i < rpcprof_arena.grant; i++) /* which begin gave */
+		rpcprof_timer_end(rpcprof_timer_begin(stat, 77));
+	cr_assert_eq(rpcprof_timer_begin(stat, 77).bits, 0);
+	rpcprof_stat_append(stat, &done);
+	rpcprof_lap(stat, 77);
+	cr_assert_eq(counters().dropped_timers, 3);
+	rpcprof_stat_end(stat);
+	cr_assert_eq(rpcprof_drain(look, NULL), 1);
+	cr_assert_eq(seen.timers, rpcprof_arena.grant);
+	cr_assert_eq(seen.folded, 0);
+	cr_assert_eq(counters().folded, 0);
+}
+
+/* A reader in flight used to take a sum whose claim it did not see yet for one without a name. */
+Test(stat, a_sum_in_flight_is_shown_once_it_has_its_tag)
+{
+	struct rpcprof_timer_slot *sum;
+	struct rpcprof_stat stat;
+
+	start();
+	stat = rpcprof_stat_begin(RPCPROF_TAG_SERVER);
+	for (int i = 0; i < 30; i++)
+		rpcprof_timer_end(rpcprof_timer_begin(stat, 77));
+	sum = rpcprof_cell_timers(rpcprof_unit_at_((uint32_t)stat.bits)) + rpcprof_arena.capacity;
+	cr_assert_eq(rpcprof_inflight(NULL, look, NULL), 1);
+	cr_assert_eq(seen.folded, 9);
+	cr_assert_eq(seen.fold[0].tag, 77);
+	sum->stamp = stat.bits >> 32 << 32;
+	cr_assert_eq(rpcprof_inflight(NULL, look, NULL), 1);
+	cr_assert_eq(seen.folds, 0);
+	cr_assert_eq(seen.folded, 0);
+}
+
+Test(stat, folds_without_a_name_add_to_the_others)
+{
+	struct rpcprof_detached_timer timer = {.begin = 100, .end = 110};
+	struct rpcprof_stat stat;
+
+	start();
+	stat = rpcprof_stat_begin(RPCPROF_TAG_SERVER);
+	for (uint32_t i = 0; i < rpcprof_arena.capacity + 3; i++)
+		rpcprof_stat_append(stat, &timer);
+	timer.end = 0; /* never ended: has no time to add */
+	rpcprof_stat_append(stat, &timer);
+	rpcprof_stat_end(stat);
+	cr_assert_eq(rpcprof_drain(look, NULL), 1);
+	cr_assert_eq(seen.folds, 1);
+	cr_assert_eq(seen.fold[0].tag, RPCPROF_TAG_OTHER);
+	cr_assert_eq(seen.fold[0].count, 3);
+	cr_assert_eq(seen.fold[0].total_ticks, 30);
+}
+
 Test(stat, small_cells_hold_five_timers)
 {
 	struct rpcprof_config config = {
@@ -368,6 +431,64 @@ Test(stat, the_monotonic_clock_records_the_same)
 	cr_assert_eq(seen.folded, 10);
 	cr_assert_lt(seen.end - seen.begin, UINT64_C(60000000000)); /* ticks are ns */
 	cr_assert_gt(seen.end, seen.begin);
+}
+
+Test(stat, the_monotonic_clock_takes_ticks_that_are_given)
+{
+	struct rpcprof_config config = {
+		.size = sizeof(config), .capacity = 64, .clock = RPCPROF_CLOCK_MONOTONIC};
+	struct rpcprof_stat stat;
+
+	cr_assert_eq(rpcprof_init(&config), 0);
+	rpcprof_enable(true);
+	stat = rpcprof_stat_begin_at(RPCPROF_TAG_SERVER, 100);
+	rpcprof_timer_end_at(rpcprof_timer_begin_at(stat, 77, 110), 120);
+	rpcprof_lap_at(stat, 78, 130);
+	rpcprof_lap_at(stat, RPCPROF_TAG_NONE, 140);
+	rpcprof_stat_end_at(stat, 150);
+	cr_assert_eq(rpcprof_drain(look, NULL), 1);
+	cr_assert_eq(seen.begin, 100);
+	cr_assert_eq(seen.end, 150);
+	cr_assert_eq(seen.timers, 2);
+	cr_assert_eq(seen.timer[0].begin, 110);
+	cr_assert_eq(seen.timer[0].end, 120);
+	cr_assert_eq(seen.timer[1].begin, 130);
+	cr_assert_eq(seen.timer[1].end, 140);
+}
+
+Test(stat, the_open_stage_is_the_latest_begun)
+{
+	struct rpcprof_timer late, early;
+	struct rpcprof_stat stat;
+
+	start();
+	stat = rpcprof_stat_begin_at(RPCPROF_TAG_SERVER, 100);
+	late = rpcprof_timer_begin_at(stat, 77, 120);
+	early = rpcprof_timer_begin_at(stat, 78, 110); /* as another thread's would show */
+	cr_assert_eq(rpcprof_inflight(NULL, look, NULL), 1);
+	cr_assert_eq(seen.open_stage, 77);
+	rpcprof_timer_end_at(late, 130);
+	cr_assert_eq(rpcprof_inflight(NULL, look, NULL), 1);
+	cr_assert_eq(seen.open_stage, 78);
+	rpcprof_timer_end_at(early, 130);
+	cr_assert_eq(rpcprof_inflight(NULL, look, NULL), 1);
+	cr_assert_eq(seen.open_stage, 0);
+}
+
+Test(stat, a_detached_timer_ends_once)
+{
+	struct rpcprof_detached_timer timer;
+	uint64_t end;
+
+	start();
+	timer = rpcprof_detached_timer_begin(77);
+	rpcprof_detached_timer_end(&timer);
+	end = timer.end;
+	cr_assert_geq(end, timer.begin);
+	while (rpcprof_clock_now() == end)
+		;
+	rpcprof_detached_timer_end(&timer);
+	cr_assert_eq(timer.end, end);
 }
 
 Test(stat, detached_timers_are_appended_as_they_were)
