@@ -42,8 +42,12 @@ static void accept_one(struct grpc_accepter *accepter)
 	grpc_server_credentials *credentials;
 	int second;
 
-	if (file < 0)
-		return; /* it went away; or no descriptors: it waits */
+	if (file < 0) {
+		/* It went away. Or it waits, for want of descriptors: so do we, a little. */
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+			(void)poll(NULL, 0, 100);
+		return;
+	}
 	second = may_connect(accepter, file) ? fcntl(file, F_DUPFD_CLOEXEC, 0) : -1;
 	if (second < 0) {
 		close(file);

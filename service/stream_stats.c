@@ -33,6 +33,7 @@ static struct {
 	pthread_mutex_t lock;
 	uint8_t *bytes;
 	size_t length, room;
+	bool busy; /* an answer is on its way: what is held is at most that, and one Stat */
 } held = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 struct answer {
@@ -47,6 +48,7 @@ void service_stats_forget(void)
 	free(held.bytes);
 	held.bytes = NULL;
 	held.length = held.room = 0;
+	held.busy = false;
 }
 
 static void fill_timer(go_timer *timer, char *tag, int64_t begin_ns, uint64_t duration_ns,
@@ -197,22 +199,27 @@ static int take(void *arg, const struct rpcprof_view *view)
 	return 1;
 }
 
-/* Under the lock of what is held. False: no memory, and nothing was taken. */
-static bool fill(struct answer *answer)
+/* Under the lock of what is held. */
+static void fill(struct answer *answer)
 {
-	take_held(answer, answer->call->answer_max - LAST_MAX);
-	if (held.length != 0)
-		return true;
-	if (!reserve(STAT_MAX))
-		return answer->stats != 0;
-	(void)rpcprof_drain(take, answer);
-	return true;
+	struct rpcprof_service_call *call = answer->call;
+
+	if (held.busy) {
+		service_fail(call, SERVICE_ABORTED,
+		             "another GetStreamStats is under way; ask again when it is done");
+		return;
+	}
+	take_held(answer, call->answer_max - LAST_MAX);
+	if (held.length == 0 && reserve(STAT_MAX))
+		(void)rpcprof_drain(take, answer);
+	else if (answer->stats == 0)
+		service_fail_memory(call);
+	held.busy = answer->stats != 0;
 }
 
 int service_stats_begin(struct rpcprof_service_call *call, const void *request)
 {
 	struct answer *answer = call->state = calloc(1, sizeof(*answer));
-	bool filled = false;
 
 	(void)request;
 	call->bytes = malloc(call->answer_max);
@@ -221,10 +228,8 @@ int service_stats_begin(struct rpcprof_service_call *call, const void *request)
 		return service_fail_memory(call);
 	answer->call = call;
 	pthread_mutex_lock(&held.lock);
-	filled = fill(answer);
+	fill(answer);
 	pthread_mutex_unlock(&held.lock);
-	if (!filled)
-		return service_fail_memory(call);
 	call->answer = call->bytes;
 	call->length = answer->stats;
 	if (answer->stats != 0)
@@ -236,12 +241,13 @@ void service_stats_end(struct rpcprof_service_call *call, bool delivered)
 {
 	struct answer *answer = call->state;
 
-	if (answer != NULL && answer->stats != 0 && !delivered) {
+	if (answer != NULL && answer->stats != 0) {
 		pthread_mutex_lock(&held.lock);
-		if (reserve(answer->stats)) {
+		if (!delivered && reserve(answer->stats)) {
 			memcpy(held.bytes + held.length, call->bytes, answer->stats);
 			held.length += answer->stats;
 		}
+		held.busy = false;
 		pthread_mutex_unlock(&held.lock);
 	}
 	free(answer);

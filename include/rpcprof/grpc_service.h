@@ -10,7 +10,7 @@
  *
  * Who may: off the machine nobody, unless tokens were set.
  *
- *     at a private Unix socket    this user and root; they may control
+ *     at a private Unix socket    this user and root; they may control, and need no token
  *     at a private TCP address    without tokens only loopback is taken, and whoever is on the
  *                                 machine may control; with tokens, their bearers. Other addresses
  *                                 take TLS and tokens

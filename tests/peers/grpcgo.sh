@@ -24,8 +24,8 @@ server_pid=$!
 trap 'kill $server_pid 2>/dev/null || true' EXIT
 address=127.0.0.1:$(await "listening on port" "$dir/server.out")
 
-# command ARGUMENT...: it must succeed
-command() {
+# profiling ARGUMENT...: it must succeed
+profiling() {
 	GRPC_GO_LOG_SEVERITY_LEVEL=info timeout 60 "$dir/cmd" "$@" >"$dir/cmd.out" 2>&1 || {
 		cat "$dir/cmd.out" >&2
 		die "grpc-go's command $*: exit code $?"
@@ -33,19 +33,19 @@ command() {
 }
 
 "$client" --address "$address" --calls 20 >/dev/null # not recorded: it is off
-command -address "$address" -enable-profiling
+profiling -address "$address" -enable-profiling
 grep -q "successfully set enabled = true" "$dir/cmd.out" || die "enable: $(cat "$dir/cmd.out")"
 "$client" --address "$address" --calls 500 >/dev/null
-command -address "$address" -disable-profiling
+profiling -address "$address" -disable-profiling
 "$client" --address "$address" --calls 20 >/dev/null
 "$python" "$peers/compare.py" save "$address" "$dir/ours.json"
-command -address "$address" -retrieve-snapshot -snapshot "$dir/snapshot"
-command -snapshot "$dir/snapshot" -stream-stats-catapult-json "$dir/theirs.json"
+profiling -address "$address" -retrieve-snapshot -snapshot "$dir/snapshot"
+profiling -snapshot "$dir/snapshot" -stream-stats-catapult-json "$dir/theirs.json"
 "$python" "$peers/compare.py" compare "$dir/ours.json" "$dir/theirs.json" 400
 
 # Once more, with nothing left: no panic, and nothing to draw.
-command -address "$address" -retrieve-snapshot -snapshot "$dir/snapshot"
-command -snapshot "$dir/snapshot" -stream-stats-catapult-json "$dir/none.json"
+profiling -address "$address" -retrieve-snapshot -snapshot "$dir/snapshot"
+profiling -snapshot "$dir/snapshot" -stream-stats-catapult-json "$dir/none.json"
 [ "$(cat "$dir/none.json")" = null ] || die "$(cat "$dir/none.json")"
 kill $server_pid
 trap - EXIT

@@ -417,6 +417,18 @@ Test(service_calls, what_did_not_arrive_comes_with_the_next_answer, .init = star
 	cr_assert_eq(calls, MANY);
 }
 
+Test(service_calls, one_answer_of_stream_stats_at_a_time, .init = start)
+{
+	struct asked first;
+
+	record_many(10);
+	first = stream_stats(0);
+	record_many(10);
+	cr_assert_eq(refused(stream_stats(0)), 10);
+	rpcprof_service_end(first.call, false);
+	cr_assert_eq(stream_stats_calls(RPCPROF_ANSWER_MAX_DEFAULT, true), 20);
+}
+
 /* Profile. */
 
 static struct asked profile(uint64_t duration_ns)
