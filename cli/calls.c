@@ -133,7 +133,6 @@ static int add_header(void *arg, const struct dump_header *header)
 
 	file->program = intern(adding, header->program);
 	file->pid = header->pid;
-	file->at_utc_ns = header->at_utc_ns;
 	file->displaced = header->displaced;
 	file->dropped = header->dropped;
 	return EXIT_DONE;
@@ -148,7 +147,10 @@ int calls_open(struct calls *calls, struct rpcprof_pprof *names)
 	client = rpcprof_pprof_string(calls->names, "client");
 	calls->server = (uint32_t)server;
 	calls->client = (uint32_t)client;
-	return server > 0 && client > 0 ? EXIT_DONE : complain(EXIT_SYSTEM, "out of memory");
+	/* Not NULL, so that the stages of a call without any have an address. */
+	return server > 0 && client > 0 && RESERVE(calls, stages, stage, 1) == 0
+	               ? EXIT_DONE
+	               : complain(EXIT_SYSTEM, "out of memory");
 }
 
 int calls_add_file(struct calls *calls, const struct input *input,

@@ -43,7 +43,6 @@ struct calls_file {
 	const char *path;
 	uint32_t program;
 	int64_t pid;
-	int64_t at_utc_ns;
 	uint64_t torn, displaced, dropped;
 };
 

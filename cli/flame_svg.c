@@ -74,7 +74,7 @@ static void put_frame(const struct svg *svg, size_t node, double x, double width
 	const struct tree_node *at = &svg->tree->nodes[node];
 	char value[VALUE_CHARS], self[VALUE_CHARS];
 	double y = TOP + ROW * (double)at->depth;
-	size_t characters = (size_t)((width - 8) / CHARACTER);
+	size_t characters = (size_t)(fmax(width - 8, 0) / CHARACTER);
 
 	format_tree_value(value, svg->tree, svg->totals[node]);
 	format_tree_value(self, svg->tree, at->column[TREE_THIS].self);
