@@ -60,14 +60,14 @@ static int write_dump(const char *file)
 
 int preload_output_write(void)
 {
-	char beside[PRELOAD_PATH_MAX + 8];
+	char beside[PRELOAD_PATH_MAX + 24];
 	int error;
 
 	if (path[0] == '\0')
 		return 0;
 	if (ends_with(".pb.gz"))
 		return rpcprof_profile_write(path);
-	snprintf(beside, sizeof(beside), "%s.part", path);
+	snprintf(beside, sizeof(beside), "%s.%d.part", path, (int)getpid());
 	error = write_dump(beside);
 	if (error == 0 && rename(beside, path) != 0)
 		error = -errno;
