@@ -67,7 +67,7 @@ int output_open(struct output *output, const char *path, const char *what)
 		return EXIT_DONE;
 	}
 	status = is_special(path) ? open_special(output) : open_regular(output);
-	if (status == 0)
+	if (output->stream != NULL)
 		return EXIT_DONE;
 	return complain(EXIT_SYSTEM, "%s: not written: %s", path, strerror(-status));
 }
