@@ -122,6 +122,26 @@ Test(arena, configurations_out_of_range_are_refused_by_name)
 	config.tag_bytes = 1024;
 	cr_assert_eq(rpcprof_init(&config), -EINVAL);
 	cr_assert_not_null(strstr(last_message, "tag_bytes is 1024"));
+	config = config_of(0);
+	config.tag_entries = 15;
+	cr_assert_eq(rpcprof_init(&config), -EINVAL);
+	cr_assert_not_null(strstr(last_message, "tag_entries is 15; it must be 16 to 1048576"));
+	config = config_of(0);
+	config.tag_bytes = 1023;
+	cr_assert_eq(rpcprof_init(&config), -EINVAL);
+	cr_assert_not_null(strstr(last_message, "tag_bytes is 1023"));
+	config = config_of(0);
+	config.method_tags = config.label_tags = 4000;
+	cr_assert_eq(rpcprof_init(&config), -EINVAL);
+	cr_assert_not_null(strstr(last_message, "method_tags + label_tags is 8000"));
+	config = config_of(0);
+	config.max_in_flight = RPCPROF_CAPACITY_MAX + 1;
+	cr_assert_eq(rpcprof_init(&config), -EINVAL);
+	cr_assert_not_null(strstr(last_message, "max_in_flight is 16777217"));
+	config = config_of(RPCPROF_CAPACITY_MAX);
+	config.max_in_flight = RPCPROF_CAPACITY_MAX;
+	cr_assert_eq(rpcprof_init(&config), -EINVAL);
+	cr_assert_not_null(strstr(last_message, "more cells than handles can name"));
 	config = config_of(64);
 	cr_assert_eq(rpcprof_init(&config), 0); /* what failed left nothing behind */
 }
@@ -147,6 +167,10 @@ Test(arena, a_second_init_changes_nothing)
 
 	start(64);
 	cr_assert_eq(rpcprof_init(&other), -EALREADY);
+	config.size = sizeof(config.size) - 1;
+	cr_assert_eq(rpcprof_get_config(&config), -EINVAL);
+	config.size = sizeof(config) + 1;
+	cr_assert_eq(rpcprof_get_config(&config), -EINVAL);
 	config.size = sizeof(config);
 	cr_assert_eq(rpcprof_get_config(&config), 0);
 	cr_assert_eq(config.capacity, 64);
@@ -201,6 +225,7 @@ Test(arena, fini_calls_what_was_registered_once)
 	rpcprof_fini();
 	rpcprof_fini();
 	cr_assert_eq(finis, 8);
+	cr_assert_eq(rpcprof_at_fini(count_fini), -ENODEV);
 }
 
 Test(arena, too_many_in_flight_give_the_null_stat_and_are_counted)

@@ -210,6 +210,20 @@ Test(stat, an_end_too_many_is_counted_and_changes_nothing)
 	cr_assert_eq(rpcprof_drain(look, NULL), 1);
 }
 
+static int no_attributes(void *arg, const struct rpcprof_view *view)
+{
+	uint8_t trace[16], span[8];
+	uint32_t key, value;
+	size_t bytes;
+
+	(void)arg;
+	(void)rpcprof_view_metadata(view, &bytes);
+	cr_assert_eq(bytes, 0);
+	cr_assert_not(rpcprof_view_trace(view, trace, span));
+	cr_assert_not(rpcprof_view_label(view, 0, &key, &value));
+	return 0;
+}
+
 Test(stat, late_use_is_counted_and_never_seen)
 {
 	struct rpcprof_stat stat, other;
@@ -227,9 +241,14 @@ Test(stat, late_use_is_counted_and_never_seen)
 	rpcprof_lap(stat, RPCPROF_TAG("/late"));
 	rpcprof_stat_set_status(stat, 3);
 	rpcprof_stat_set_method(stat, 3);
+	rpcprof_stat_set_metadata(stat, "late", 4);
+	rpcprof_stat_set_trace(stat, (const uint8_t[16]){1}, (const uint8_t[8]){1});
+	rpcprof_stat_append(stat, &(struct rpcprof_detached_timer){.begin = 1, .tag = 3});
 	cr_assert_eq(rpcprof_stat_set_label(stat, 5, 6), -ESTALE);
-	cr_assert_eq(counters().late, 6);
+	cr_assert_eq(rpcprof_stat_retain(stat).bits, 0);
+	cr_assert_eq(counters().late, 10);
 	rpcprof_stat_end(other);
+	cr_assert_eq(rpcprof_snapshot(NULL, no_attributes, NULL), 1);
 	cr_assert_eq(rpcprof_drain(look, NULL), 1);
 	cr_assert_eq(seen.timers, 0);
 	cr_assert_eq(seen.method, 0);
@@ -295,6 +314,8 @@ Test(stat, timers_beyond_the_cell_fold_without_losing_time)
 		rpcprof_stat_append(stat, &timer);
 	}
 	rpcprof_stat_end(stat);
+	cr_assert_eq(rpcprof_snapshot(NULL, look, NULL), 1);
+	cr_assert_eq(seen.folded, 1000 - 21);
 	cr_assert_eq(rpcprof_drain(look, NULL), 1);
 	cr_assert_eq(seen.timers, 21);
 	cr_assert_eq(seen.folded, 1000 - 21);
@@ -571,9 +592,11 @@ Test(stat, attributes_come_back_as_they_were_set)
 		cr_assert_eq(rpcprof_stat_set_label(stat, 70 + i, 90 + i), 0);
 	cr_assert_eq(rpcprof_stat_set_label(stat, 70, 80), 0);
 	cr_assert_eq(rpcprof_stat_set_label(stat, 99, 80), -ENOSPC);
+	cr_assert_eq(rpcprof_inflight(NULL, attributes, NULL), 1);
 	rpcprof_stat_end(stat);
+	cr_assert_eq(rpcprof_snapshot(NULL, attributes, NULL), 1);
 	cr_assert_eq(rpcprof_drain(attributes, NULL), 1);
-	cr_assert_eq(seen.count, 1);
+	cr_assert_eq(seen.count, 3);
 }
 
 Test(stat, attributes_of_the_cells_last_stat_are_gone)
@@ -598,6 +621,18 @@ Test(stat, attributes_of_the_cells_last_stat_are_gone)
 	cr_assert_eq(seen.timers, 0);
 }
 
+static int sevens(void *arg, const struct rpcprof_view *view)
+{
+	size_t bytes;
+	const uint8_t *data = rpcprof_view_metadata(view, &bytes);
+
+	(void)arg;
+	cr_assert_eq(bytes, RPCPROF_METADATA_MAX);
+	for (size_t i = 0; i < bytes; i++)
+		cr_assert_eq(data[i], 7);
+	return 0;
+}
+
 Test(stat, metadata_is_cut_at_its_limit)
 {
 	uint8_t data[40];
@@ -608,5 +643,5 @@ Test(stat, metadata_is_cut_at_its_limit)
 	stat = rpcprof_stat_begin(RPCPROF_TAG_SERVER);
 	rpcprof_stat_set_metadata(stat, data, sizeof(data));
 	rpcprof_stat_end(stat);
-	cr_assert_eq(rpcprof_drain(look, NULL), 1);
+	cr_assert_eq(rpcprof_drain(sevens, NULL), 1);
 }

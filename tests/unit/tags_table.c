@@ -134,3 +134,19 @@ Test(siphash, agrees_with_its_reference)
 	rpcprof_siphash_word(&state, 0x0f0e0d0c0b0a0908);
 	cr_assert_eq(rpcprof_siphash_end(&state), 0xd320d86d2a519956);
 }
+
+Test(table, of_impossible_limits_is_not_attached)
+{
+	static char memory[4096] __attribute__((aligned(128)));
+	struct rpcprof_tag_limits limits = {.entries = 64, .bytes = 65536,
+		.kind_entries = {[RPCPROF_TAG_METHOD] = 65}};
+
+	cr_assert_eq(rpcprof_tags_bytes(&limits), 0);
+	rpcprof_tags_attach(memory, &limits);
+	limits = (struct rpcprof_tag_limits){.bytes = 65536};
+	cr_assert_eq(rpcprof_tags_bytes(&limits), 0);
+	limits = (struct rpcprof_tag_limits){.entries = 64, .bytes = UINT32_MAX};
+	cr_assert_eq(rpcprof_tags_bytes(&limits), 0);
+	cr_assert_eq(rpcprof_control_page.head.tag_epoch, 0);
+	cr_assert_eq(rpcprof_tag_intern(RPCPROF_TAG_STAGE, "/name", 5), 0);
+}
