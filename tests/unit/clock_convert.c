@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The clock on fake time: ticks, durations, dates, and ticks of dates. */
 #include "fake_clock.h"
+#include "timers/anchors_internal.h"
 
 /* ---- ticks ---- */
 
@@ -387,4 +388,26 @@ Test(ticks_at, a_date_that_never_was_is_the_anchor_after_the_step)
 	live(5);
 	cr_assert_eq(rpcprof_clock_map_get(&map), 0);
 	cr_assert_eq(rpcprof_clock_ticks_at(&map, UTC_2026 + 50 * SECOND), 1000000 + 6 * SECOND);
+}
+
+/* ---- slopes ---- */
+
+Test(slope, of_anchors_between_which_no_time_passed_is_none)
+{
+	struct rpcprof_anchor a = {.ticks = 1000, .monotonic_ns = 1000}, b = a;
+
+	b.ticks = 2000;
+	cr_assert_eq(rpcprof_slope_between(&a, &b), 0);
+	cr_assert_eq(rpcprof_slope_error_ppb(&a, &b), SECOND); /* knows nothing */
+	b.ticks = 500; /* runs back */
+	b.monotonic_ns = 2000;
+	cr_assert_eq(rpcprof_slope_between(&a, &b), 0);
+	b.ticks = 2000;
+	cr_assert_eq(rpcprof_slope_between(&a, &b), RPCPROF_SLOPE_ONE);
+}
+
+Test(ticks, that_are_too_many_make_the_longest_time)
+{
+	cr_assert_eq(rpcprof_ticks_to_ns(UINT64_MAX, RPCPROF_SLOPE_ONE), UINT64_C(1) << 62);
+	cr_assert_eq(rpcprof_ticks_to_ns(UINT64_C(1) << 61, RPCPROF_SLOPE_ONE), UINT64_C(1) << 61);
 }

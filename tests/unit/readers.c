@@ -203,6 +203,18 @@ Test(collect, that_stops_over_a_full_ring_counts_what_it_displaces)
 	cr_assert_eq(1 + counters().unaggregated + rpcprof_collect_backlog(), 320);
 }
 
+Test(drain, that_stops_over_a_full_ring_counts_what_it_displaces)
+{
+	uint64_t seen = 0, left = 0;
+
+	start();
+	record(20);
+	cr_assert_eq(rpcprof_drain(record_and_stop, &seen), 1);
+	rpcprof_drain(count, &left);
+	cr_assert_eq(counters().displaced + left + 1, 320);
+	cr_assert_eq(counters().unaggregated, 0); /* nobody collects */
+}
+
 static int collect_and_stop(void *arg, const struct rpcprof_view *view)
 {
 	uint64_t collected = 0;

@@ -42,6 +42,7 @@ static int look(void *arg, const struct rpcprof_view *view)
 		if (rpcprof_view_timer(view, i, &seen.timer[seen.timers]))
 			seen.timers++;
 	seen.folded = rpcprof_view_folded(view);
+	cr_assert_not(rpcprof_view_fold(view, RPCPROF_ACCUMULATORS, &seen.fold[0]));
 	for (uint32_t i = 0; i < RPCPROF_ACCUMULATORS; i++)
 		if (rpcprof_view_fold(view, i, &seen.fold[seen.folds]))
 			seen.folds++;
@@ -67,6 +68,7 @@ Test(stat, before_init_every_call_does_nothing)
 	rpcprof_lap(stat, 1);
 	rpcprof_stat_set_method(stat, 1);
 	rpcprof_stat_set_trace(stat, id, id);
+	cr_assert_eq(rpcprof_stat_set_label(stat, 1, 1), 0);
 	rpcprof_stat_discard(rpcprof_stat_retain(stat));
 	rpcprof_stat_end(stat);
 	cr_assert_eq(rpcprof_enable(true), -ENODEV);
