@@ -240,7 +240,7 @@ int rpcprof_grpc_address_is_loopback(const char *text)
 
 static int name_tcp(struct grpc_address *address)
 {
-	struct sockaddr_storage bound;
+	struct sockaddr_storage bound = {.ss_family = AF_UNSPEC};
 	socklen_t length = sizeof(bound);
 	char host[NI_MAXHOST], port[NI_MAXSERV];
 

@@ -41,16 +41,17 @@ struct grpc_service_call {
 	struct step close, other;
 };
 
-static gpr_timespec in_ns(uint64_t ns)
+static void wake_in(struct grpc_service_call *c, uint64_t ns, bool waiting)
 {
-	return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
-	                    gpr_time_from_nanos((int64_t)ns, GPR_TIMESPAN));
+	c->wake = gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
+	                       gpr_time_from_nanos((int64_t)ns, GPR_TIMESPAN));
+	c->waiting = waiting;
 }
 
-static void sleep_until(struct grpc_service_call *c, gpr_timespec time, bool waiting)
+static void wake_never(struct grpc_service_call *c)
 {
-	c->wake = time;
-	c->waiting = waiting;
+	c->wake = gpr_inf_future(GPR_CLOCK_MONOTONIC);
+	c->waiting = false;
 }
 
 static void call_free(struct grpc_service_call *c)
@@ -70,7 +71,7 @@ static void call_free(struct grpc_service_call *c)
 static void cut_off(struct grpc_service_call *c, const char *why)
 {
 	c->failed = true;
-	sleep_until(c, gpr_inf_future(GPR_CLOCK_MONOTONIC), false);
+	wake_never(c);
 	(void)grpc_call_cancel_with_status(c->call, GRPC_STATUS_DEADLINE_EXCEEDED, why, NULL);
 }
 
@@ -91,7 +92,7 @@ static void closed(struct grpc_service_call *c, bool success)
 {
 	(void)success;
 	if (c->waiting) /* nothing else of it is under way */
-		sleep_until(c, gpr_inf_future(GPR_CLOCK_MONOTONIC), false);
+		wake_never(c);
 }
 
 static void await_close(struct grpc_service_call *c)
@@ -106,7 +107,7 @@ static void await_close(struct grpc_service_call *c)
 
 static void status_done(struct grpc_service_call *c, bool success)
 {
-	sleep_until(c, gpr_inf_future(GPR_CLOCK_MONOTONIC), false);
+	wake_never(c);
 	c->status_sent = success;
 }
 
@@ -123,7 +124,7 @@ static void send_status(struct grpc_service_call *c, int32_t code, const char *m
 	ops[n].data.send_status_from_server.status = (grpc_status_code)code;
 	ops[n++].data.send_status_from_server.status_details = &details;
 	c->header_sent = true;
-	sleep_until(c, in_ns(rpcprof_grpc_service_send_ns), false);
+	wake_in(c, rpcprof_grpc_service_send_ns, false);
 	start(c, ops, n, &c->other, status_done);
 	grpc_slice_unref(details);
 }
@@ -132,7 +133,7 @@ static void answer_next(struct grpc_service_call *c);
 
 static void message_done(struct grpc_service_call *c, bool success)
 {
-	sleep_until(c, gpr_inf_future(GPR_CLOCK_MONOTONIC), false);
+	wake_never(c);
 	c->failed = c->failed || !success;
 	if (success)
 		answer_next(c);
@@ -151,7 +152,7 @@ static void send_message(struct grpc_service_call *c, const void *bytes, size_t 
 	ops[n].op = GRPC_OP_SEND_MESSAGE;
 	ops[n++].data.send_message.send_message = message;
 	c->header_sent = true;
-	sleep_until(c, in_ns(rpcprof_grpc_service_send_ns), false);
+	wake_in(c, rpcprof_grpc_service_send_ns, false);
 	start(c, ops, n, &c->other, message_done);
 	grpc_byte_buffer_destroy(message);
 	grpc_slice_unref(slice);
@@ -168,7 +169,7 @@ static void answer_next(struct grpc_service_call *c)
 	if (more == 1) {
 		send_message(c, bytes, length);
 	} else if (more == -EAGAIN) {
-		sleep_until(c, in_ns(rpcprof_service_wait_ns(c->answer)), true);
+		wake_in(c, rpcprof_service_wait_ns(c->answer), true);
 	} else {
 		code = rpcprof_service_status(c->answer, &message);
 		send_status(c, code, message);
@@ -276,7 +277,7 @@ static void answer(struct grpc_service_call *c)
 	grpc_byte_buffer_reader reader;
 	grpc_slice slice;
 
-	sleep_until(c, gpr_inf_future(GPR_CLOCK_MONOTONIC), false);
+	wake_never(c);
 	if (c->request == NULL) { /* the client went away, or what it sent was too long */
 		send_status(c, GRPC_STATUS_INVALID_ARGUMENT, "a call without a message");
 		return;
@@ -319,7 +320,7 @@ static void receive(struct grpc_service_call *c)
 	memset(&op, 0, sizeof(op));
 	op.op = GRPC_OP_RECV_MESSAGE;
 	op.data.recv_message.recv_message = &c->request;
-	sleep_until(c, in_ns(RECEIVE_NS), false);
+	wake_in(c, RECEIVE_NS, false);
 	start(c, &op, 1, &c->other, received);
 }
 
