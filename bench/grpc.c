@@ -83,9 +83,12 @@ static void measure_pair(const struct mode *mode, unsigned outstanding, bool oth
 {
 	for (int i = 0; i < 2; i++) {
 		bool other = (i == 0) == other_first;
+		char letter = mode->letter;
 
-		ask(other && mode->without ? without : with, other ? MODE_OFF : mode->letter,
-		    outstanding, options.calls, answers[other]);
+		if (other)
+			letter = MODE_OFF;
+		ask(other && mode->without ? without : with, letter, outstanding, options.calls,
+		    answers[other]);
 	}
 }
 

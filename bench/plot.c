@@ -11,7 +11,7 @@
 /* An axis of powers of ten over `length` pixels from `from`; a negative length grows upwards. */
 struct axis {
 	double from, length;
-	double low, high; /* log10 */
+	int low, high; /* log10 */
 };
 
 static double at(const struct axis *axis, double value)
@@ -21,7 +21,8 @@ static double at(const struct axis *axis, double value)
 
 static struct axis axis_over(double from, double length, double least, double most)
 {
-	struct axis axis = {from, length, floor(log10(least)), ceil(log10(most))};
+	struct axis axis = {from, length, (int)floor(log10(least)),
+	                    (int)ceil(log10(most))};
 
 	if (axis.high - axis.low < 1)
 		axis.high = axis.low + 1;
@@ -83,10 +84,10 @@ static void line(FILE *file, double x1, double y1, double x2, double y2)
 }
 
 /* 0.1, 1, 10, 10 k, 1 M */
-static const char *power(char label[16], double exponent)
+static const char *power(char label[16], int exponent)
 {
 	static const char *const units[] = {"", " k", " M", " G"};
-	unsigned unit = exponent >= 3 ? (unsigned)exponent / 3 : 0;
+	int unit = exponent >= 3 ? exponent / 3 : 0;
 
 	(void)snprintf(label, 16, "%g%s", pow(10, exponent - 3 * unit), units[unit % 4]);
 	return label;
@@ -138,7 +139,7 @@ int bench_plot_bars(const char *path, const struct bench_row *rows, size_t count
 	key(file, 0, 440, 26, "rpcprof");
 	key(file, 1, 530, 26, "others");
 	key(file, 2, 610, 26, "the machine's floor");
-	for (double exponent = axis.low; exponent <= axis.high; exponent++) {
+	for (int exponent = axis.low; exponent <= axis.high; exponent++) {
 		double x = at(&axis, pow(10, exponent));
 
 		line(file, x, TOP - 8, x, bottom + 4);
@@ -184,13 +185,13 @@ static void axes(FILE *file, const struct axis *x, const struct axis *y,
 {
 	char label[16];
 
-	for (double exponent = x->low; exponent <= x->high; exponent++) {
+	for (int exponent = x->low; exponent <= x->high; exponent++) {
 		double right = at(x, pow(10, exponent));
 
 		line(file, right, y->from, right, y->from + y->length);
 		text(file, right, y->from + 20, "middle", power(label, exponent));
 	}
-	for (double exponent = y->low; exponent <= y->high; exponent++) {
+	for (int exponent = y->low; exponent <= y->high; exponent++) {
 		double up = at(y, pow(10, exponent));
 
 		line(file, x->from, up, x->from + x->length, up);
