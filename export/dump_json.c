@@ -36,6 +36,15 @@ static json_t *text(const char *name)
 	return value;
 }
 
+/* Sets a member whose name is any bytes too. */
+static void set_named(json_t **object, const char *name, json_t *value)
+{
+	json_t *key = text(name);
+
+	set(object, key != NULL ? json_string_value(key) : NULL, value);
+	json_decref(key);
+}
+
 static json_t *number(uint64_t value)
 {
 	return json_integer((json_int_t)(value > INT64_MAX ? INT64_MAX : value));
@@ -120,12 +129,8 @@ static json_t *labels_json(const struct dump_call *call)
 {
 	json_t *object = json_object();
 
-	for (uint32_t i = 0; i < call->label_count; i++) {
-		const char *key = call->labels[i].key;
-
-		if (rpcprof_pprof_utf8_valid(key, strlen(key)))
-			set(&object, key, text(call->labels[i].value));
-	}
+	for (uint32_t i = 0; i < call->label_count; i++)
+		set_named(&object, call->labels[i].key, text(call->labels[i].value));
 	return object;
 }
 

@@ -2,6 +2,7 @@
 #include "export/dump_proto_internal.h"
 
 #include <errno.h>
+#include <math.h>
 #include <string.h>
 
 void rpcprof_dump_read_header(const Rpcprof__V1__Header *from, struct dump_header *header)
@@ -14,7 +15,8 @@ void rpcprof_dump_read_header(const Rpcprof__V1__Header *from, struct dump_heade
 	if (from->clock != NULL) {
 		header->clock = from->clock->kind;
 		header->date_error_ns = from->clock->date_error_ns;
-		header->frequency_error_ppm = from->clock->frequency_error_ppm;
+		if (isfinite(from->clock->frequency_error_ppm)) /* JSON has no others */
+			header->frequency_error_ppm = from->clock->frequency_error_ppm;
 		header->steps = from->clock->steps;
 	}
 	if (from->counters != NULL) {
