@@ -243,7 +243,7 @@ void service_stats_end(struct rpcprof_service_call *call, bool delivered)
 
 	if (answer != NULL && answer->stats != 0) {
 		pthread_mutex_lock(&held.lock);
-		if (!delivered && reserve(answer->stats)) {
+		if (!(call->given && delivered) && reserve(answer->stats)) {
 			memcpy(held.bytes + held.length, call->bytes, answer->stats);
 			held.length += answer->stats;
 		}
