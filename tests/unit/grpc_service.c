@@ -157,14 +157,15 @@ static void call_open(struct client *client, const char *method)
 {
 	gpr_timespec deadline = gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
 	                                     gpr_time_from_seconds(20, GPR_TIMESPAN));
+	grpc_slice path = grpc_slice_from_copied_string(method);
 
 	client->messages = 0;
 	client->bytes = 0;
 	grpc_metadata_array_init(&client->header);
 	grpc_metadata_array_init(&client->trailer);
 	client->call = grpc_channel_create_call(client->channel, NULL, 0, client->queue,
-	                                        grpc_slice_from_copied_string(method), NULL,
-	                                        deadline, NULL);
+	                                        path, NULL, deadline, NULL);
+	grpc_slice_unref(path);
 }
 
 static grpc_status_code call_close(struct client *client)
@@ -578,6 +579,25 @@ Test(grpc_service, it_stops_with_calls_under_way, HERE, .timeout = 60)
 	stop();
 	pthread_join(thread, NULL);
 	cr_assert_neq(status, GRPC_STATUS_OK);
+}
+
+Test(grpc_service, it_stops_whatever_peers_do, HERE, .timeout = 60)
+{
+	struct sockaddr_un address;
+	char name[160], byte;
+	socklen_t length;
+	int file;
+
+	name_abstract(&address, &length);
+	snprintf(name, sizeof(name), "unix-abstract:%s", address.sun_path + 1);
+	cr_assert_eq(open_at(name), 0, "%s", last_log);
+	record_many(8000);
+	file = connect_to(&address, length);
+	ask_by_hand(file); /* a call that stays under way, on a connection that answers nothing */
+	cr_assert_eq(read(file, &byte, 1), 1);
+	await_begun(0);
+	cr_assert_eq(rpcprof_grpc_service_stop(service, 10000), 0);
+	close(file);
 }
 
 Test(grpc_service, it_stops_after_the_programs_own_shutdown, HERE)

@@ -77,6 +77,29 @@ Test(service_calls, calls_that_end_meanwhile_do_not_push_others_out, .init = sta
 	cr_assert_eq(calls, MANY - 10);
 }
 
+Test(service_calls, calls_that_end_at_one_instant_are_told_once_each, .init = start)
+{
+	uint64_t end = rpcprof_clock_now();
+	uint32_t method = rpcprof_tag_intern(
+		RPCPROF_TAG_METHOD, "/a.name/long.enough.for.eight.thousand.calls.to.take.more.than.a."
+		"message.which.takes.about.one.hundred.and.thirty.bytes.for.each.of.them", (size_t)-1);
+	Rpcprof__V1__Dump *dump;
+	struct whole whole;
+
+	for (uint32_t i = 0; i < MANY; i++) {
+		struct rpcprof_stat stat = rpcprof_stat_begin_at(RPCPROF_TAG_SERVER, end - i);
+
+		rpcprof_stat_set_method(stat, method);
+		rpcprof_stat_end_at(stat, end);
+	}
+	whole = all_of(snapshot(NULL, 0));
+	cr_assert_gt(whole.messages, 1);
+	dump = rpcprof__v1__dump__unpack(NULL, whole.length, whole.bytes);
+	cr_assert_eq(dump->n_stats, MANY);
+	rpcprof__v1__dump__free_unpacked(dump, NULL);
+	free(whole.bytes);
+}
+
 Test(service_calls, a_call_is_told_in_full, .init = start)
 {
 	Rpcprof__V1__Dump *dump;
