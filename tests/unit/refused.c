@@ -318,6 +318,7 @@ int __wrap_prctl(int option, ...)
 	return refuses("prctl") ? -1 : __real_prctl(option, word[0], word[1], word[2], word[3]);
 }
 
+#if defined(__x86_64__)
 /* What is chosen has to be this, for this reason. */
 static void assert_chosen(enum rpcprof_clock_kind asked, enum rpcprof_clock_kind kind,
                           const char *reason)
@@ -328,7 +329,6 @@ static void assert_chosen(enum rpcprof_clock_kind asked, enum rpcprof_clock_kind
 	cr_assert_not_null(strstr(text, reason), "%s", text);
 }
 
-#if defined(__x86_64__)
 /* Both what is chosen, and what is said when raw is demanded all the same. */
 static void assert_untrusted(const char *call, int after, const char *reason)
 {
