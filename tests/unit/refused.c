@@ -238,6 +238,8 @@ static void threads_without_exit(void)
 	cr_assert_eq(rpcprof_counters_get(&counters), 0);
 	cr_assert_eq(counters.pushed, 200);
 	cr_assert_eq(counters.dropped_no_cell, 0);
+	for (uint32_t i = 0; i < THREAD_SLOTS; i++)
+		cr_assert_eq(rpcprof_map.shared->thread[i].thread, 0);
 	cr_assert_eq(counters.displaced + (uint64_t)rpcprof_drain(count, &drained), 200);
 	while (!rpcprof_stat_is_null(rpcprof_stat_begin(RPCPROF_TAG_SERVER)))
 		cells++;
