@@ -13,7 +13,8 @@ enum exit_code {
 	EXIT_DONE = 0,
 	EXIT_USAGE = 1,
 	EXIT_BAD_INPUT = 2, /* a file is not what it should be, or does not fit the others */
-	EXIT_SYSTEM = 3     /* a file or memory cannot be had, or written */
+	EXIT_SYSTEM = 3,    /* a file or memory cannot be had, or written */
+	EXIT_REMOTE = 4     /* a process did not answer, or refused */
 };
 
 struct command {
@@ -24,12 +25,17 @@ struct command {
 
 int command_convert(int argc, char **argv);
 int command_diff(int argc, char **argv);
+int command_disable(int argc, char **argv);
 int command_dump(int argc, char **argv);
+int command_enable(int argc, char **argv);
 int command_flame(int argc, char **argv);
+int command_inflight(int argc, char **argv);
 int command_merge(int argc, char **argv);
+int command_profile(int argc, char **argv);
 int command_report(int argc, char **argv);
 int command_snapshot(int argc, char **argv);
 int command_run(int argc, char **argv);
+int command_status(int argc, char **argv);
 int command_top(int argc, char **argv);
 int command_trace(int argc, char **argv);
 
@@ -46,6 +52,9 @@ void progress_end(void);
 
 /* A whole number of 1 and up for an option; else ends by argp_error(). */
 size_t parse_count(struct argp_state *state, const char *option, const char *text);
+
+/* Nanoseconds of "5ms": a number and ns, us, ms, s, m or h; else ends by argp_error(). */
+uint64_t parse_duration(struct argp_state *state, const char *option, const char *text);
 
 /* A file that is written whole or not at all: beside it, then renamed. "-" is stdout. */
 struct output {

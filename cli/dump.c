@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/filter_internal.h"
+#include "cli/remote_internal.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -8,7 +9,8 @@
 #include <unistd.h>
 
 struct arguments {
-	const char *file;
+	const char *file; /* NULL: of a running process */
+	struct remote remote;
 	struct call_filter filter;
 	struct dump_writer writer;
 };
@@ -56,6 +58,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 	switch (key) {
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &arguments->filter;
+		state->child_inputs[1] = &arguments->remote;
 		return 0;
 	case 'f':
 		parse_format(state, arguments, argument);
@@ -68,8 +71,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 			argp_error(state, "one file at a time");
 		arguments->file = argument;
 		return 0;
-	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "no file given");
+	case ARGP_KEY_END:
+		if (arguments->file != NULL && arguments->remote.address != NULL)
+			argp_error(state, "give a file or a process, not both");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -207,7 +211,9 @@ static int show_profile(const struct rpcprof_pprof *profile, const struct argume
 static int show_file(struct arguments *arguments)
 {
 	struct input input;
-	int status = input_open(&input, arguments->file);
+	int status = arguments->file != NULL
+	                     ? input_open(&input, arguments->file)
+	                     : remote_fetch(&arguments->remote, &arguments->filter, &input);
 
 	if (status != EXIT_DONE)
 		return status;
@@ -224,7 +230,7 @@ static int show_file(struct arguments *arguments)
 	return status;
 }
 
-int command_dump(int argc, char **argv)
+static int run(int argc, char **argv, bool in_flight)
 {
 	static const struct argp_option options[] = {
 		{"format", 'f', "FORMAT", 0, "table (default), json, jsonl or proto", 0},
@@ -233,21 +239,34 @@ int command_dump(int argc, char **argv)
 		{0},
 	};
 	static const struct argp_child children[] = {
-		{&call_filter_argp, 0, "Which calls:", 0},
+		{&call_filter_argp, 0, "Which calls:", 1},
+		{&remote_argp, 0, "Of a running process:", 2},
 		{0},
 	};
 	static const struct argp argp = {
 		.options = options,
 		.parser = parse,
 		.children = children,
-		.args_doc = "FILE",
-		.doc = "Shows a saved dump, or writes it in another form. Of a profile it shows the samples. FILE - is standard input.",
+		.args_doc = "[FILE]",
+		.doc = "Shows the last calls of a running process, or, given FILE, of a saved dump; "
+		       "or writes them in another form. Of a profile it shows the samples. FILE - is "
+		       "standard input.",
 	};
 	const char *no_colour = getenv("NO_COLOR");
-	struct arguments arguments = {.writer.out = stdout};
+	struct arguments arguments = {.writer.out = stdout, .filter.in_flight = in_flight};
 
 	arguments.writer.colour =
 		isatty(STDOUT_FILENO) && (no_colour == NULL || no_colour[0] == '\0');
 	argp_parse(&argp, argc, argv, 0, NULL, &arguments);
 	return show_file(&arguments);
+}
+
+int command_dump(int argc, char **argv)
+{
+	return run(argc, argv, false);
+}
+
+int command_inflight(int argc, char **argv)
+{
+	return run(argc, argv, true);
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/filter_internal.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,25 +27,6 @@ static void parse_status(struct argp_state *state, struct call_filter *filter, c
 	filter->status = (int32_t)number;
 }
 
-/* "5ms": a number and ns, us, ms or s. */
-static uint64_t parse_duration(struct argp_state *state, const char *text)
-{
-	static const struct {
-		const char *name;
-		double ns;
-	} units[] = {{"ns", 1}, {"us", 1e3}, {"ms", 1e6}, {"s", 1e9}};
-	char *end;
-	double number = strtod(text, &end);
-
-	for (size_t i = 0; isdigit((unsigned char)text[0]) && i < sizeof(units) / sizeof(units[0]);
-	     i++)
-		if (strcmp(end, units[i].name) == 0 && number * units[i].ns < 9e18)
-			return (uint64_t)(number * units[i].ns);
-	argp_error(state, "--min-duration takes a number and ns, us, ms or s, like 5ms, not \"%s\"",
-	           text);
-	return 0;
-}
-
 static error_t parse(int key, char *argument, struct argp_state *state)
 {
 	struct call_filter *filter = state->input;
@@ -65,7 +45,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 		parse_status(state, filter, argument);
 		return 0;
 	case MIN_DURATION:
-		filter->min_duration_ns = parse_duration(state, argument);
+		filter->min_duration_ns = parse_duration(state, "--min-duration", argument);
 		return 0;
 	case IN_FLIGHT:
 		filter->in_flight = true;

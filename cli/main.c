@@ -8,13 +8,18 @@
 
 static const struct command commands[] = {
 	{"run", "run a program and record its gRPC calls", command_run},
+	{"status", "whether a process records, and what", command_status},
+	{"enable", "switches recording on in a process", command_enable},
+	{"disable", "switches it off", command_disable},
+	{"profile", "a profile of a process's next seconds", command_profile},
+	{"snapshot", "saves the last calls of a process, and shows them", command_snapshot},
 	{"top", "what takes the time, by method and stage", command_top},
-	{"dump", "the calls of a saved dump, or the samples of a profile", command_dump},
+	{"dump", "the calls of a process or a saved dump", command_dump},
+	{"inflight", "the calls that are not finished", command_inflight},
 	{"trace", "calls as a trace for Perfetto and Chrome", command_trace},
 	{"flame", "a flame graph, or folded stacks", command_flame},
 	{"report", "a page with all of it: flame graph, latency, calls", command_report},
 	{"convert", "a dump or profile in another form", command_convert},
-	{"snapshot", "what was saved of a process", command_snapshot},
 	{"merge", "several profiles as one", command_merge},
 	{"diff", "what changed from one file to another, in all and per call", command_diff},
 };
@@ -44,7 +49,7 @@ static char *list_commands(int key, const char *text, void *input)
 	for (size_t i = 0; i < COMMANDS; i++)
 		fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].summary);
 	fputs("\n`rpcprof COMMAND --help' tells more, and so does rpcprof(1).\n"
-	      "Exit codes: 0 done, 1 usage, 2 bad input, 3 a file or memory cannot be had.",
+	      "Exit codes: 0 done, 1 usage, 2 bad input, 3 a file or memory cannot be had, 4 a process did not answer or refused.",
 	      out);
 	fclose(out);
 	return list;

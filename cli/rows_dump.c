@@ -71,12 +71,31 @@ static int count_all(const struct summing *summing, const struct dump_call *call
 	return failed;
 }
 
+static int note_time(void *arg, const struct dump_header *header)
+{
+	const struct summing *summing = arg;
+
+	summing->rows->at_utc_ns = header->at_utc_ns;
+	return EXIT_DONE;
+}
+
+static bool is_in_window(struct rows *rows, const struct dump_call *call)
+{
+	int64_t end = call->begin_utc_ns + clamp(call->duration_ns);
+
+	if (rows->window_ns != 0 && end <= rows->at_utc_ns - clamp(rows->window_ns))
+		return false;
+	if (rows->first_end_utc_ns == 0 || end < rows->first_end_utc_ns)
+		rows->first_end_utc_ns = end;
+	return true;
+}
+
 /* Calls in flight have no duration yet. */
 static int count_call(void *arg, const struct dump_call *call)
 {
 	const struct summing *summing = arg;
 
-	if (call->in_flight || count_all(summing, call) == 0)
+	if (call->in_flight || !is_in_window(summing->rows, call) || count_all(summing, call) == 0)
 		return EXIT_DONE;
 	return complain(EXIT_SYSTEM, "%s: more memory, or more than %zu rows, are needed",
 	                summing->path, ROWS_MAX);
@@ -85,7 +104,7 @@ static int count_call(void *arg, const struct dump_call *call)
 int rows_add_dump(struct rows *rows, const struct input *input, int column)
 {
 	struct summing summing = {rows, input->path, column};
-	struct dump_receiver receiver = {NULL, count_call, &summing, 0};
+	struct dump_receiver receiver = {note_time, count_call, &summing, 0};
 
 	if (rows->kind != 0 && rows->kind != ROWS_DUMP)
 		return input_complain(input, 0, "a dump, and the other file is a profile",

@@ -38,6 +38,8 @@ struct rows {
 	enum rows_kind kind;
 	struct row **list;
 	size_t count, room;
+	uint64_t window_ns; /* dumps only: what ended so long before it or earlier is left out; 0 = no */
+	int64_t at_utc_ns, first_end_utc_ns; /* of a dump: its own time, the first end; 0 = none */
 	int64_t whole[2]; /* all time, or whatever is summed */
 	int64_t calls[2];
 	char *unit;       /* of totals */
@@ -70,6 +72,19 @@ size_t profile_default_type(const struct rpcprof_pprof *profile);
 /* Orders: methods by key, the largest first, each followed by its stages. */
 typedef double row_key(const struct row *row, const struct rows *rows);
 void rows_sort(struct rows *rows, row_key *key);
+
+struct row_order {
+	const char *name;
+	row_key *key;
+	bool of_dumps; /* it needs single durations */
+};
+
+/* NULL if there is none of that name. */
+const struct row_order *rows_order(const char *name);
+/* The duration that `percent` of all are not longer than (nearest rank), after
+ * rows_sort_durations(). */
+uint64_t row_percentile(const struct row *row, unsigned int percent);
+void rows_sort_durations(struct rows *rows);
 
 /* A duration if the unit is nanoseconds, else a number. */
 #define VALUE_CHARS 32

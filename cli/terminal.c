@@ -84,3 +84,21 @@ size_t parse_count(struct argp_state *state, const char *option, const char *tex
 		argp_error(state, "%s takes a whole number from 1 up, not \"%s\"", option, text);
 	return (size_t)count;
 }
+
+uint64_t parse_duration(struct argp_state *state, const char *option, const char *text)
+{
+	static const struct {
+		const char *name;
+		double ns;
+	} units[] = {{"ns", 1}, {"us", 1e3}, {"ms", 1e6}, {"s", 1e9}, {"m", 60e9}, {"h", 3600e9}};
+	char *end;
+	double number = strtod(text, &end);
+
+	for (size_t i = 0; isdigit((unsigned char)text[0]) && i < sizeof(units) / sizeof(units[0]);
+	     i++)
+		if (strcmp(end, units[i].name) == 0 && number * units[i].ns < 9e18)
+			return (uint64_t)(number * units[i].ns);
+	argp_error(state, "%s takes a number and ns, us, ms, s, m or h, like 5ms, not \"%s\"",
+	           option, text);
+	return 0;
+}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/rows_internal.h"
+#include "cli/live_internal.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -7,92 +7,20 @@
 #include <string.h>
 
 struct arguments {
-	const char *file;
-	size_t limit; /* methods, or functions; 0 = all */
-	row_key *key;
-	bool of_dumps; /* the key is of single durations */
+	const char *file; /* NULL: of a running process */
+	size_t limit;     /* methods, or functions; 0 = all */
+	const struct row_order *order;
+	struct live live;
 };
 
-/* The duration that `percent` of all are not longer than (nearest rank); sorted before. */
-static uint64_t percentile(const struct row *row, unsigned int percent)
+static void parse_order(struct argp_state *state, struct arguments *arguments, const char *name)
 {
-	size_t rank = (row->duration_count * percent + 99) / 100;
-
-	return row->duration_count == 0 ? 0 : row->durations[rank == 0 ? 0 : rank - 1];
-}
-
-static double by_total(const struct row *row, const struct rows *rows)
-{
-	(void)rows;
-	return (double)row->sums[0].total;
-}
-
-static double by_self(const struct row *row, const struct rows *rows)
-{
-	(void)rows;
-	return (double)row->sums[0].self;
-}
-
-static double by_calls(const struct row *row, const struct rows *rows)
-{
-	(void)rows;
-	return (double)row->sums[0].calls;
-}
-
-static double by_mean(const struct row *row, const struct rows *rows)
-{
-	(void)rows;
-	return per_call(&row->sums[0]);
-}
-
-static double by_name(const struct row *row, const struct rows *rows)
-{
-	(void)row;
-	(void)rows;
-	return 0; /* equal keys go by name */
-}
-
-static double by_p50(const struct row *row, const struct rows *rows)
-{
-	(void)rows;
-	return (double)percentile(row, 50);
-}
-
-static double by_p99(const struct row *row, const struct rows *rows)
-{
-	(void)rows;
-	return (double)percentile(row, 99);
-}
-
-static double by_max(const struct row *row, const struct rows *rows)
-{
-	(void)rows;
-	return (double)row->sums[0].longest;
-}
-
-static const struct {
-	const char *name;
-	row_key *key;
-	bool of_dumps;
-} keys[] = {
-	{"total", by_total, false}, {"share", by_total, false}, {"self", by_self, false},
-	{"calls", by_calls, false}, {"mean", by_mean, false},   {"name", by_name, false},
-	{"p50", by_p50, true},      {"p99", by_p99, true},      {"max", by_max, true},
-};
-
-static void parse_key(struct argp_state *state, struct arguments *arguments, const char *name)
-{
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-		if (strcmp(name, keys[i].name) != 0)
-			continue;
-		arguments->key = keys[i].key;
-		arguments->of_dumps = keys[i].of_dumps;
-		return;
-	}
-	argp_error(state,
-	           "--sort takes total, share, self, calls, mean, name, p50, p99 or max, "
-	           "not \"%s\"",
-	           name);
+	arguments->order = rows_order(name);
+	if (arguments->order == NULL)
+		argp_error(state,
+		           "--sort takes total, share, self, calls, mean, name, p50, p90, p99 or "
+		           "max, not \"%s\"",
+		           name);
 }
 
 static error_t parse(int key, char *argument, struct argp_state *state)
@@ -100,19 +28,24 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 	struct arguments *arguments = state->input;
 
 	switch (key) {
+	case ARGP_KEY_INIT:
+		arguments->order = rows_order("total");
+		state->child_inputs[0] = &arguments->live;
+		return 0;
 	case 'n':
 		arguments->limit = parse_count(state, "-n", argument);
 		return 0;
 	case 's':
-		parse_key(state, arguments, argument);
+		parse_order(state, arguments, argument);
 		return 0;
 	case ARGP_KEY_ARG:
 		if (arguments->file != NULL)
 			argp_error(state, "one file at a time; `rpcprof merge' makes one of many");
 		arguments->file = argument;
 		return 0;
-	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "no file given");
+	case ARGP_KEY_END:
+		if (arguments->file != NULL && arguments->live.remote.address != NULL)
+			argp_error(state, "give a file or a process, not both");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -149,7 +82,7 @@ static void print_value(const struct rows *rows, double value)
 static void print_percentile(const struct rows *rows, const struct row *row, unsigned int percent)
 {
 	if (row->duration_count != 0) /* else all were folded: only their sum and longest are known */
-		print_value(rows, (double)percentile(row, percent));
+		print_value(rows, (double)row_percentile(row, percent));
 	else
 		printf("  %12s", "-");
 }
@@ -191,22 +124,12 @@ static void print_row(const struct rows *rows, const struct row *row)
 	print_row_name(row);
 }
 
-static int compare_durations(const void *left, const void *right)
-{
-	uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
-
-	return (a > b) - (a < b);
-}
-
 static void print_top(struct rows *rows, const struct arguments *arguments)
 {
 	size_t methods = 0;
 
-	for (size_t i = 0; i < rows->count; i++)
-		if (rows->list[i]->duration_count > 1)
-			qsort(rows->list[i]->durations, rows->list[i]->duration_count,
-			      sizeof(uint64_t), compare_durations);
-	rows_sort(rows, arguments->key);
+	rows_sort_durations(rows);
+	rows_sort(rows, arguments->order->key);
 	print_head(rows);
 	for (size_t i = 0; i < rows->count; i++) {
 		methods += rows->list[i]->stage == NULL;
@@ -216,36 +139,49 @@ static void print_top(struct rows *rows, const struct arguments *arguments)
 	}
 }
 
+static int show_file(const struct arguments *arguments)
+{
+	struct rows rows = {0};
+	int status = rows_add_file(&rows, arguments->file, 0);
+
+	if (status == EXIT_DONE && arguments->order->of_dumps && rows.kind != ROWS_DUMP)
+		status = complain(EXIT_USAGE, "%s: a profile has no single durations to sort by",
+		                  arguments->file);
+	if (status == EXIT_DONE) {
+		progress_end();
+		print_top(&rows, arguments);
+		status = finish_stdout();
+	}
+	rows_close(&rows);
+	return status;
+}
+
 int command_top(int argc, char **argv)
 {
 	static const struct argp_option options[] = {
 		{"lines", 'n', "N", 0, "At most N methods (functions, in other profiles)", 0},
 		{"sort", 's', "KEY", 0,
-	         "total (default), share, self, calls, mean, name; for dumps p50, p99, max", 0},
+	         "total (default), share, self, calls, mean, name; of single calls p50, p90, p99, max",
+	         0},
 		{0},
 	};
+	static const struct argp_child children[] = {{&live_argp, 0, NULL, 1}, {0}};
 	static const struct argp argp = {
 		.options = options,
 		.parser = parse,
-		.args_doc = "FILE",
-		.doc = "Sums up a profile, or a dump saved as JSON or JSON lines: for each method "
-		       "and each of its stages how often it ran, its time in all, its share of "
-		       "all time, and the mean. FILE - is standard input.",
+		.children = children,
+		.args_doc = "[FILE]",
+		.doc = "For each method and each of its stages how often it ran, how long it took, "
+		       "and its share of all time: of the last calls of a running process, as they "
+		       "end; or, given FILE, of a profile or a saved dump. FILE - is standard "
+		       "input.\v"
+		       "On a terminal: q quits, s sorts by the next column, / shows only methods "
+		       "with a text in their names.",
 	};
-	struct arguments arguments = {.key = by_total};
-	struct rows rows = {0};
-	int status;
+	struct arguments arguments = {0};
 
 	argp_parse(&argp, argc, argv, 0, NULL, &arguments);
-	status = rows_add_file(&rows, arguments.file, 0);
-	if (status == EXIT_DONE && arguments.of_dumps && rows.kind != ROWS_DUMP)
-		status = complain(EXIT_USAGE, "%s: a profile has no single durations to sort by",
-		                  arguments.file);
-	if (status == EXIT_DONE) {
-		progress_end();
-		print_top(&rows, &arguments);
-		status = finish_stdout();
-	}
-	rows_close(&rows);
-	return status;
+	if (arguments.file != NULL)
+		return show_file(&arguments);
+	return live_run(&arguments.live, arguments.order, arguments.limit);
 }

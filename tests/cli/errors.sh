@@ -3,8 +3,8 @@
 . "$(dirname "$0")/lib.sh"
 
 # 1: usage
-for arguments in "" "nothing" "top" "top a b" "top -n 0 old.pb.gz" "top -n x old.pb.gz" \
-	"top --sort x old.pb.gz" "top --nothing" "dump" "dump -f xml calls.json" \
+for arguments in "" "nothing" "top a b" "top -n 0 old.pb.gz" "top -n x old.pb.gz" \
+	"top --sort x old.pb.gz" "top --nothing" "dump -f xml calls.json" \
 	"dump --status x calls.json" "dump --min-duration 5 calls.json" "merge old.pb.gz" \
 	"merge -o x" "diff old.pb.gz" "diff a b c" "top --sort p99 old.pb.gz" \
 	"dump --side server old.pb.gz" "convert calls.json" "convert -f x calls.json" \

@@ -7,6 +7,8 @@ source=$(cd "$(dirname "$0")/../.." && pwd)
 dir=$(mktemp -d) && trap 'rm -rf "$dir"' EXIT
 "$2" "$dir" || exit 1
 cd "$dir" || exit 1
+export XDG_RUNTIME_DIR="$dir" # no process of this machine is meant
+chmod 700 "$dir"
 
 fail() {
 	echo "FAILED: $*"
