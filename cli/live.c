@@ -192,6 +192,7 @@ static int look(struct live *live, struct rows *rows, struct naming *naming)
 	status = input_each_call(&input, &receiver);
 	if (status == EXIT_DONE)
 		status = rows_add_dump(rows, &input, 0);
+	progress_end();
 	input_close(&input);
 	return status;
 }

@@ -246,7 +246,6 @@ static int keep(void *arg, const uint8_t *bytes, size_t length)
 	input->bytes[input->length++] = (uint8_t)rest;
 	memcpy(input->bytes + input->length, bytes, length);
 	input->length += length;
-	progress(input->path, 0, 1);
 	return EXIT_DONE;
 }
 

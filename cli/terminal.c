@@ -49,15 +49,16 @@ static int64_t now_ms(void)
 }
 
 static bool progress_shown;
+static int64_t progress_begin;
 
 void progress(const char *what, size_t done, size_t whole)
 {
-	static int64_t begin, last;
+	static int64_t last;
 	int64_t now = now_ms();
 
-	if (begin == 0)
-		begin = now;
-	if (now - begin < 1000 || now - last < 200 || whole == 0 || !isatty(STDERR_FILENO))
+	if (progress_begin == 0)
+		progress_begin = now;
+	if (now - progress_begin < 1000 || now - last < 200 || whole == 0 || !isatty(STDERR_FILENO))
 		return;
 	last = now;
 	progress_shown = true;
@@ -71,6 +72,7 @@ void progress_end(void)
 	if (progress_shown)
 		fputs("\r\033[K", stderr);
 	progress_shown = false;
+	progress_begin = 0; /* what comes next has a second of its own */
 }
 
 size_t parse_count(struct argp_state *state, const char *option, const char *text)

@@ -17,7 +17,7 @@ _rpcprof()
 	"dump -f" | "dump --format") words="table json jsonl proto" ;;
 	"flame -f" | "flame --format") words="svg folded" ;;
 	"convert -f" | "convert --format") words="table json jsonl proto pprof trace folded svg html" ;;
-	"top -s" | "top --sort") words="total share self calls mean name p50 p99 max" ;;
+	"top -s" | "top --sort") words="total share self calls mean name p50 p90 p99 max" ;;
 	"diff -s" | "diff --sort") words="total share per-call name" ;;
 	*" --side") words="server client" ;;
 	*" --status") words="OK CANCELLED UNKNOWN INVALID_ARGUMENT DEADLINE_EXCEEDED NOT_FOUND
@@ -26,7 +26,7 @@ _rpcprof()
 	*" --colour" | *" --color") words="auto always never" ;;
 	esac
 	if [ -z "$words" ] && [ "$command $COMP_CWORD" = "snapshot 2" ]; then
-		words=load
+		words="save load"
 	elif [ -z "$words" ]; then
 		case $word in
 		-*) words=$("$program" "$command" --help 2>/dev/null | grep -oE -- '--[a-z][a-z-]+' | sort -u) ;;

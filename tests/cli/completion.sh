@@ -19,13 +19,14 @@ is() {
 }
 
 is "trace" rpcprof tr
-is "dump diff" rpcprof d
+is "disable dump diff" rpcprof d
 is "--last" rpcprof trace --la
 is "json jsonl" rpcprof dump --format js
 is "json jsonl" rpcprof dump --format = js
 is "server" rpcprof report --side s
 is "per-call" rpcprof diff -s p
 is "load" rpcprof snapshot l
+is "--token-file" rpcprof status --tok
 is "" rpcprof trace cal # files are the shell's
 
 # zsh: what _arguments and _describe would be given
