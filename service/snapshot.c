@@ -55,8 +55,11 @@ static int tell(void *arg, const struct rpcprof_view *view)
 
 	if (is_told(snapshot, view))
 		return 0;
-	if (!snapshot->in_flight && (int64_t)(rpcprof_view_end(view) - snapshot->until) > 0)
-		return 1;
+	if (!snapshot->in_flight && (int64_t)(rpcprof_view_end(view) - snapshot->until) > 0) {
+		if (snapshot->filter.last == 0)
+			return 1;
+		snapshot->until = rpcprof_view_end(view); /* of the last N, chosen later */
+	}
 	rpcprof_dump_fill_call(&snapshot->source, &of, view, snapshot->in_flight);
 	if (!add(call, &(struct dump_part){.call = &of})) {
 		snapshot->full = true;

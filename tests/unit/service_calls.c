@@ -100,6 +100,21 @@ Test(service_calls, calls_that_end_at_one_instant_are_told_once_each, .init = st
 	free(whole.bytes);
 }
 
+/* The last N when they are looked at, which is later than they were asked for. */
+Test(service_calls, calls_that_end_meanwhile_are_among_the_last, .init = start)
+{
+	struct asked asked;
+	Rpcprof__V1__Dump *dump;
+
+	record_many(5);
+	asked = snapshot(NULL, 3);
+	record_many(2);
+	dump = dump_of(asked);
+	cr_assert_eq(dump->n_stats, 3);
+	cr_assert_eq(dump->end->stats, 3);
+	rpcprof__v1__dump__free_unpacked(dump, NULL);
+}
+
 Test(service_calls, a_call_is_told_in_full, .init = start)
 {
 	Rpcprof__V1__Dump *dump;
