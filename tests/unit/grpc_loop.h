@@ -136,6 +136,13 @@ static inline bool loop_step(struct loop *l, int64_t ms)
 	return true;
 }
 
+/* The connection is there; else the first call waits for it. */
+static inline void loop_connect(struct loop *l)
+{
+	while (grpc_channel_check_connectivity_state(l->channel, 1) != GRPC_CHANNEL_READY)
+		loop_step(l, 5);
+}
+
 /* The client's calls are on a queue of their own from now on. */
 static inline void loop_use_queue(struct loop *l, grpc_cq_completion_type type,
                                   grpc_completion_queue *cq)

@@ -432,10 +432,13 @@ Test(grpc_service, an_abstract_name_asks_who_connects, HERE, .timeout = 60)
 	cr_assert_eq(ask_service(OURS "Status", NULL), GRPC_STATUS_OK);
 	if (geteuid() == 0) { /* else there is nobody else to be */
 		child = fork();
-		if (child == 0)
-			_exit(setuid(65534) == 0 && is_closed(connect_to(&address, length)) ? 0 : 1);
+		if (child == 0) { /* by a signal: at an exit valgrind takes what threads held for lost */
+			if (setuid(65534) == 0 && is_closed(connect_to(&address, length)))
+				raise(SIGKILL);
+			_exit(1);
+		}
 		cr_assert_eq(waitpid(child, &status, 0), child);
-		cr_assert_eq(status, 0);
+		cr_assert(WIFSIGNALED(status));
 		cr_assert(logged("user 65534 was refused"), "%s", last_log);
 	}
 	cr_assert_eq(open_at(name), -EADDRINUSE);

@@ -82,7 +82,8 @@ static void expect_timed_out_server(void)
 
 BOTH_WAYS(unary_that_times_out_is_deadline_exceeded)
 {
-	loop_meet(&loop, &client, &server, METHOD, 100);
+	loop_connect(&loop); /* else it may be over before it reaches the server */
+	loop_meet(&loop, &client, &server, METHOD, 1000);
 	loop_wait_all(&server);
 	cr_assert_eq(server.cancelled, 1);
 	both_done();
