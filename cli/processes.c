@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The processes of this user that serve at a private Unix socket: PID.START.RANDOM.sock in a
- * directory that is this user's. */
+/* The processes of this user that serve at a private Unix socket: PID.START.RANDOM.sock, or .plain
+ * for programs that `rpcprof run' records, in a directory that is this user's. */
 #include <dirent.h>
 #include <errno.h>
 #include <signal.h>
@@ -27,12 +27,12 @@ static int directory_name(char **path)
  * left behind stays. */
 static long process_of(const char *name)
 {
-	size_t length = strlen(name);
+	const char *kind = strrchr(name, '.');
 	char *end;
 	long pid = strtol(name, &end, 10);
 
-	if (end == name || *end != '.' || pid <= 0 || length < 5 ||
-	    strcmp(name + length - 5, ".sock") != 0)
+	if (end == name || *end != '.' || pid <= 0 ||
+	    (strcmp(kind, ".sock") != 0 && strcmp(kind, ".plain") != 0))
 		return 0;
 	return kill((pid_t)pid, 0) == 0 || errno == EPERM ? pid : 0;
 }
@@ -46,9 +46,11 @@ struct found {
 
 static int note(struct found *found, const char *directory, const char *name)
 {
+	const char *scheme = strstr(name, ".plain") != NULL ? "plain" : "unix";
 	char *longer;
 
-	if (found->count++ == 0 && asprintf(&found->address, "unix:%s/%s", directory, name) < 0) {
+	if (found->count++ == 0 &&
+	    asprintf(&found->address, "%s:%s/%s", scheme, directory, name) < 0) {
 		found->address = NULL;
 		return complain(EXIT_SYSTEM, "out of memory");
 	}

@@ -56,8 +56,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 
 static const struct argp_option options[] = {
 	{"address", 'a', "ADDRESS", 0,
-	         "Where it serves: unix:/path or host:port, or the id of a process that serves at a "
-	         "private socket; not needed if there is only one", 0},
+	         "Where it serves: unix:/path or host:port, plain:/path where `rpcprof run' was given "
+	         "unix:/path, or the id of a process at a private socket; not needed if there is "
+	         "only one", 0},
 	{"timeout", TIMEOUT, "TIME", 0, "How long to wait for an answer (10s)", 0},
 	{"token-file", TOKEN_FILE, "FILE", 0, "The file that holds the token it asks for", 0},
 	{"tls", TLS, NULL, 0, "By TLS, its certificate checked against the system's authorities", 0},
@@ -173,10 +174,18 @@ static int explain(const struct remote *remote, int32_t code, const char *words)
 
 static int ask(const struct remote *remote, struct remote_call *call)
 {
+	static const char plain[] = "plain:";
 	char *words = NULL;
-	int said;
-	int32_t code = remote_grpc(call, &words, &said);
-	int status = said;
+	int status, said;
+	int32_t code;
+
+	if (strncmp(call->target, plain, sizeof(plain) - 1) == 0) {
+		call->target += sizeof(plain) - 1;
+		code = remote_plain(call, &words, &said);
+	} else {
+		code = remote_grpc(call, &words, &said);
+	}
+	status = said;
 
 	if (said == EXIT_DONE && code != 0)
 		status = explain(remote, code, words != NULL ? words : "");

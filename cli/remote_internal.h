@@ -2,12 +2,13 @@
 #ifndef RPCPROF_REMOTE_INTERNAL_H
 #define RPCPROF_REMOTE_INTERNAL_H
 
-/* Asking a running process: rpcprof.v1.Profiling, over gRPC. */
+/* Asking a running process: rpcprof.v1.Profiling, over gRPC, or of a program that `rpcprof run'
+ * records over a plain socket. */
 #include "cli/input_internal.h"
 #include "rpcprof/v1/profiling.pb-c.h"
 
 struct remote {
-	const char *address;    /* as gRPC writes it: unix:/path, host:port; or a process id; NULL:
+	const char *address;    /* as gRPC writes it: unix:/path, host:port; plain:/path; or a process id; NULL:
 	                         * the one process that serves */
 	const char *token_file;
 	const char *ca, *certificate, *key; /* files; NULL: not given */
@@ -40,7 +41,7 @@ struct call_filter;
 int remote_fetch(struct remote *remote, const struct call_filter *filter,
                  struct input *input);
 
-/* remote_grpc.c: one call. */
+/* One call. */
 struct remote_call {
 	const char *target;
 	const char *authorization;          /* "Bearer ..."; NULL: none */
@@ -55,8 +56,11 @@ struct remote_call {
 	void *arg;
 };
 
-/* How it went: a gRPC status code and the server's words, the caller's to free; and what fn said
+/* remote_grpc.c. How it went: a gRPC status code and the server's words, the caller's to free; and what fn said
  * last. */
 int32_t remote_grpc(const struct remote_call *call, char **words, int *said);
+
+/* remote_plain.c: the same by the messages of preload_internal.h. target is the socket's path. */
+int32_t remote_plain(const struct remote_call *call, char **words, int *said);
 
 #endif

@@ -221,7 +221,7 @@ static int thread_start(void)
 
 int preload_control_start(const char *where)
 {
-	int error = rpcprof_grpc_address_open(&address, where);
+	int error = rpcprof_grpc_address_open(&address, where, "plain");
 
 	if (error != 0)
 		return error;

@@ -364,7 +364,8 @@ static int open_own(struct rpcprof_grpc_service *service,
 	if (config->tls_key_file != NULL) {
 		error = listen_tls(service, config);
 	} else {
-		error = rpcprof_grpc_address_open(&service->accepter.address, config->address);
+		error = rpcprof_grpc_address_open(&service->accepter.address, config->address,
+		                                  "sock");
 		if (error == 0)
 			error = copy_text(&service->name, service->accepter.address.name);
 	}

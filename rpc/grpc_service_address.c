@@ -69,8 +69,8 @@ static unsigned long long start_time(void)
 	return start;
 }
 
-/* PID.START.RANDOM in a directory of ours. */
-static int default_path(char path[PATH_MAX])
+/* PID.START.RANDOM.KIND in a directory of ours. */
+static int default_path(char path[PATH_MAX], const char *kind)
 {
 	const char *runtime = getenv("XDG_RUNTIME_DIR");
 	uint32_t random;
@@ -87,8 +87,8 @@ static int default_path(char path[PATH_MAX])
 	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
 		return complain_errno("get random bytes", path);
 	length = strlen(path);
-	snprintf(path + length, PATH_MAX - length, "/%ld.%llu.%08x.sock", (long)getpid(),
-	         start_time(), random);
+	snprintf(path + length, PATH_MAX - length, "/%ld.%llu.%08x.%s", (long)getpid(),
+	         start_time(), random, kind);
 	return 0;
 }
 
@@ -271,7 +271,7 @@ static int open_tcp(struct grpc_address *address, const char *text)
 	return error != 0 ? error : name_tcp(address);
 }
 
-int rpcprof_grpc_address_open(struct grpc_address *address, const char *text)
+int rpcprof_grpc_address_open(struct grpc_address *address, const char *text, const char *kind)
 {
 	static const char in_files[] = "unix:", abstract[] = "unix-abstract:";
 	char path[PATH_MAX];
@@ -279,7 +279,7 @@ int rpcprof_grpc_address_open(struct grpc_address *address, const char *text)
 
 	*address = (struct grpc_address){.file = -1};
 	if (text == NULL) {
-		error = default_path(path);
+		error = default_path(path, kind);
 		if (error == 0)
 			error = open_unix(address, path, false);
 	} else if (strncmp(text, in_files, sizeof(in_files) - 1) == 0) {

@@ -31,8 +31,10 @@ struct grpc_address {
 	char *name;        /* as gRPC clients take it */
 };
 
-/* What is at the other end of an "address". 0 or a negative errno, logged. */
-int rpcprof_grpc_address_open(struct grpc_address *address, const char *text);
+/* What is at the other end of an "address"; NULL: a Unix socket of this process's own, whose name
+ * ends in .KIND, for the command to know what is spoken there: "sock", gRPC; "plain", preload's
+ * messages. 0 or a negative errno, logged. */
+int rpcprof_grpc_address_open(struct grpc_address *address, const char *text, const char *kind);
 void rpcprof_grpc_address_close(struct grpc_address *address);
 /* Whether a "HOST:PORT" is on this machine alone: 1, 0, or -EINVAL, logged. */
 int rpcprof_grpc_address_is_loopback(const char *text);

@@ -81,6 +81,13 @@ ask 0 /rpcprof.v1.Profiling/Status </dev/null
 [ -s answer ] || die "no status"
 ask 12 /no.Service/Method </dev/null
 ask 8 /rpcprof.v1.Profiling/Status </dev/zero
+"$rpcprof" status --address "plain:$dir/control" | grep -q '^recording   on' || die "rpcprof status"
+[ "$("$rpcprof" dump --address "plain:$dir/control" --format jsonl | grep -c /programs.Core/Say)" -eq 1 ] ||
+	die "rpcprof dump"
+"$rpcprof" disable --address "plain:$dir/control" | grep -q 'was on' || die "rpcprof disable"
+"$rpcprof" enable --address "plain:$dir/control" | grep -q 'was off' || die "rpcprof enable"
+"$rpcprof" status --address "plain:$dir/nothing" 2>message && die "a status of nothing"
+grep -q 'UNAVAILABLE: No such file or directory' message || die "no reason: $(cat message)"
 ask 0 /rpcprof.Preload/Write </dev/null
 [ "$(calls asked.jsonl server /programs.Core/Say)" -eq 1 ] || die "not written when asked"
 "$core" call "$port" 1 next || true
@@ -89,6 +96,15 @@ wait $server || code=$?
 [ $code -eq 7 ] || die "the server: exit status $code"
 [ "$(calls asked.jsonl server /programs.Core/Say)" -eq 2 ] || die "not written at the end"
 [ ! -e control ] || die "the socket is still there"
+
+# At an address of its own it is found by itself.
+: >port
+"$rpcprof" run -o found.jsonl -- "$core" serve 1 >port &
+server=$!
+port_of port
+"$rpcprof" status | grep -q "pid $server, rpcprof" || die "not found"
+"$core" call "$port" 1 next || true
+wait $server || true
 
 # What the program sees is what it would see: its environment, its directory, its exit status.
 env >plain
