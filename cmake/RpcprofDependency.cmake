@@ -3,8 +3,10 @@
 
 # rpcprof_package(JANSSON jansson DEBIAN libjansson-dev OPTION RPCPROF_EXPORT): PkgConfig::JANSSON.
 # With OPTIONAL it may be missing: then there is no such target. APART: the tests do not all link it.
+# LIBRARY: all that a static link of ours takes of it; its own .pc names more for one than its
+# package brings.
 function(rpcprof_package prefix module)
-  cmake_parse_arguments(arg "OPTIONAL;APART" "DEBIAN;OPTION" "" ${ARGN})
+  cmake_parse_arguments(arg "OPTIONAL;APART" "DEBIAN;OPTION;LIBRARY" "" ${ARGN})
   find_program(PKG_CONFIG_EXECUTABLE NAMES pkg-config pkgconf)
   if(NOT PKG_CONFIG_EXECUTABLE)
     rpcprof_missing_("pkg-config" pkgconf ${arg_OPTION})
@@ -20,6 +22,7 @@ function(rpcprof_package prefix module)
     rpcprof_missing_(${module} ${arg_DEBIAN} ${arg_OPTION})
   endif()
   set_property(GLOBAL PROPERTY RPCPROF_MODULE_${prefix} ${module})
+  set_property(GLOBAL PROPERTY RPCPROF_LIBRARY_${prefix} ${arg_LIBRARY})
   if(NOT arg_APART)
     set_property(GLOBAL APPEND PROPERTY RPCPROF_PACKAGES PkgConfig::${prefix})
   endif()

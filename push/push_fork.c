@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Forked children have the parent's connections, but neither its threads nor the state of its TLS.
+ * They close the sockets as numbers and touch nothing else: no word goes out on them.
+ */
+#include "push/push_internal.h"
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct rpcprof_push *all;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void prepare(void)
+{
+	pthread_mutex_lock(&lock);
+}
+
+static void parent(void)
+{
+	pthread_mutex_unlock(&lock);
+}
+
+static void child(void)
+{
+	for (struct rpcprof_push *push = all; push != NULL; push = push->next) {
+		__atomic_store_n(&push->forked, true, __ATOMIC_RELAXED);
+		if (push->http != NULL)
+			rpcprof_http_forget(push->http);
+	}
+	all = NULL;
+	pthread_mutex_init(&lock, NULL);
+}
+
+static void watch(void)
+{
+	(void)pthread_atfork(prepare, parent, child);
+}
+
+void rpcprof_push_watch_forks(struct rpcprof_push *push)
+{
+	pthread_once(&once, watch);
+	pthread_mutex_lock(&lock);
+	push->next = all;
+	all = push;
+	pthread_mutex_unlock(&lock);
+}
+
+void rpcprof_push_forget(struct rpcprof_push *push)
+{
+	struct rpcprof_push **link = &all;
+
+	pthread_mutex_lock(&lock);
+	while (*link != push)
+		link = &(*link)->next;
+	*link = push->next;
+	pthread_mutex_unlock(&lock);
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef RPCPROF_PUSH_INTERNAL_H
+#define RPCPROF_PUSH_INTERNAL_H
+
+/*
+ * A queue, its thread, and the sink it forwards to.
+ *
+ * lock guards all that changes but the spool, which is the thread's until it ended. It is never held
+ * while something is sent, written, read or split.
+ */
+#include <pthread.h>
+
+#include "push/fit_internal.h"
+#include "push/http_internal.h"
+#include "push/queue_internal.h"
+#include "push/spool_internal.h"
+
+struct rpcprof_push {
+	/* Not changed after open: */
+	const struct rpcprof_sink *sink;
+	void *sink_arg;
+	struct rpcprof_http *http; /* the sink's, if it is one of ours */
+	struct rpcprof_limits limits;
+	char *url; /* for messages */
+	uint32_t protocol;
+	bool retry_uncertain;
+	int64_t backoff_min_ns, backoff_max_ns, jitter_ns, max_age_ns;
+	pthread_t thread;
+	bool forked; /* atomic: this is a child, and nothing else here is to be touched */
+	struct rpcprof_push *next; /* of those that a fork is to find; under its own lock */
+
+	struct rpcprof_spool spool;
+
+	pthread_mutex_t lock;
+	pthread_cond_t wake; /* the thread: there is something new */
+	pthread_cond_t done; /* who flushes: something left the queue */
+	struct rpcprof_labels labels; /* service_name and the user's */
+	struct rpcprof_queue queue;
+	size_t hand_count, hand_bytes; /* of what the thread has taken from it and not let go */
+	uint64_t hand_number;
+	uint64_t next_number;
+	uint64_t flush_to;     /* numbers below go without jitter */
+	int64_t next_send_ns;  /* monotonic: not before, whoever waits */
+	uint32_t failures;     /* in a row */
+	bool stop;
+	struct rpcprof_push_stats stats;
+};
+
+/* What rpcprof_push_open() takes, complete and checked. 0 or -EINVAL, logged. */
+int rpcprof_push_complete(struct rpcprof_push_config *full,
+                          const struct rpcprof_push_config *config);
+
+/* The thread, a struct rpcprof_push its argument. */
+void *rpcprof_push_run(void *arg);
+
+/* Writes it to the spool, if there is one; counts and frees it. lost: counts it if it is. Under the
+ * lock, which is let go meanwhile. */
+void rpcprof_push_put_aside(struct rpcprof_push *push, struct rpcprof_waiting *waiting,
+                            uint64_t *lost);
+
+int64_t rpcprof_push_monotonic_ns(void);
+int64_t rpcprof_push_utc_ns(void);
+
+/* Uniform in 0..max. */
+int64_t rpcprof_push_random(int64_t max);
+
+void rpcprof_push_watch_forks(struct rpcprof_push *push);
+void rpcprof_push_forget(struct rpcprof_push *push);
+
+#endif

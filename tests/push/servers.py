@@ -1,0 +1,293 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""servers.py PUSH: pushes to servers that fail in one way each, and looks at what is counted.
+
+PUSH is the program of tests/push/push.c. Loopback only.
+"""
+import gzip
+import http.server
+import os
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+PUSH = sys.argv.pop(1)
+ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
+
+
+def varint(n):
+    out = b""
+    while n > 127:
+        out, n = out + bytes([n & 127 | 128]), n >> 7
+    return out + bytes([n])
+
+
+def field(number, value):
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value)
+    return varint(number << 3 | 2) + varint(len(value)) + value
+
+
+def profile():
+    """One sample of 7 nanoseconds."""
+    texts = [b"", b"wall", b"nanoseconds", b"frame"]
+    wall = field(1, 1) + field(2, 2)
+    return gzip.compress(
+        field(1, wall) + field(2, field(1, 1) + field(2, 7)) + field(4, field(1, 1) + field(4, field(1, 1)))
+        + field(5, field(1, 1) + field(2, 3)) + b"".join(field(6, t) for t in texts)
+        + field(9, int(time.time() * 1e9)) + field(11, wall) + field(12, 1))
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.server.requests.append((self.path, dict(self.headers), body, self.client_address))
+        self.server.answer(self, len(self.server.requests))
+
+    def log_message(self, *_):
+        pass
+
+
+def answer(status, body=b"", content_type="application/proto", **headers):
+    def send(handler, _):
+        handler.send_response(status)
+        handler.send_header("Content-Type", content_type)
+        handler.send_header("Content-Length", str(len(body)))
+        for name, value in headers.items():
+            handler.send_header(name.replace("_", "-"), value)
+        handler.end_headers()
+        handler.wfile.write(body)
+    return send
+
+
+def raw(text):
+    """Writes this and hangs up."""
+    def send(handler, _):
+        handler.wfile.write(text)
+        handler.close_connection = True
+    return send
+
+
+def in_turn(*answers):
+    return lambda handler, n: answers[min(n, len(answers)) - 1](handler, n)
+
+
+def drip(handler, _):
+    handler.send_response(500)
+    handler.end_headers()
+    try:
+        while True:
+            handler.wfile.write(b"x")
+            time.sleep(0.05)
+    except OSError:
+        handler.close_connection = True
+
+
+class Servers(unittest.TestCase):
+    def setUp(self):
+        self.directory = tempfile.TemporaryDirectory()
+        self.addCleanup(self.directory.cleanup)
+        self.profile = self.write("profile.pb.gz", profile())
+
+    def write(self, name, content):
+        path = os.path.join(self.directory.name, name)
+        with open(path, "wb") as file:
+            file.write(content)
+        return path
+
+    def serve(self, answers, context=None):
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        server.daemon_threads = True
+        server.requests, server.answer = [], answers
+        if context is not None:
+            server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(thread.join)
+        self.addCleanup(server.shutdown)
+        self.server = server
+        return "http%s://localhost:%d" % ("s" if context else "", server.server_port)
+
+    def push(self, url, *options, protocol=0, environment=None):
+        run = subprocess.run([PUSH, "file", url, str(protocol), self.profile, *options],
+                             env=ENVIRONMENT | (environment or {"RPCPROF_LOG": "1"}),
+                             capture_output=True, text=True, timeout=120)
+        self.assertEqual(run.returncode, 0, run.stderr)
+        self.log = run.stderr
+        said = dict(line.split(" ", 1) for line in run.stdout.splitlines())
+        return {k: int(v) if v.isdigit() else v for k, v in said.items()}
+
+    def expect(self, said, **wanted):
+        self.assertEqual({k: said[k] for k in wanted}, wanted, said)
+
+    def test_what_a_request_is(self):
+        url = self.serve(answer(200)) + "/prefix/"
+        said = self.push(url, "tenant=team-a", "header=X-More: 1", "application=echo")
+        self.expect(said, sent=1, retried=0)
+        path, headers, body, _ = self.server.requests[0]
+        self.assertEqual(path, "/prefix/push.v1.PusherService/Push")
+        self.assertEqual(headers["Content-Type"], "application/proto")
+        self.assertEqual((headers["X-Scope-OrgID"], headers["X-More"]), ("team-a", "1"))
+        labels = [("__name__", "peer"), ("service_name", "echo"), ("region", "north"),
+                  ("version", "1.2.3")]
+        with open(self.profile, "rb") as file:
+            series = b"".join(field(1, field(1, n.encode()) + field(2, v.encode()))
+                              for n, v in labels) + field(2, field(1, file.read()))
+        self.assertEqual(body, field(1, series))
+
+    def test_connection_is_kept(self):
+        said = self.push(self.serve(answer(200)), "count=5")
+        self.expect(said, sent=5)
+        self.assertEqual(len({request[3] for request in self.server.requests}), 1)
+
+    def test_busy_servers_are_asked_again(self):
+        busy = [answer(s, b'{"code":"x","message":"slow down"}', "application/json")
+                for s in (408, 429, 500, 503)]
+        exhausted = answer(422, b'{"message":"resource_exhausted: push rate limit"}')
+        said = self.push(self.serve(in_turn(*busy, exhausted, answer(200))))
+        self.expect(said, sent=1, retried=5)
+
+    def test_retry_after_is_honoured(self):
+        said = self.push(self.serve(answer(503, Retry_After="3600")), "flush_ms=1500")
+        self.expect(said, sent=0, retried=1, queued=1)
+
+    def test_429_for_ever_loses_the_oldest(self):
+        said = self.push(self.serve(answer(429)), "count=50", "queue_sessions=10",
+                         "flush_ms=500")
+        self.expect(said, sent=0, queued=10, dropped_full=40, last_status=429)
+
+    def test_refusals_are_final_and_say_why(self):
+        for status in (400, 401, 403, 404, 413, 422, 501):
+            with self.subTest(status):
+                said = self.push(self.serve(answer(
+                    status, b'{"code":"c","message":"because of\\nthis"}', "application/json")))
+                self.expect(said, sent=0, dropped_refused=1, retried=0, last_status=status,
+                            last_error=f"refused: HTTP {status}: because of this")
+
+    def test_redirects_are_not_followed(self):
+        url = self.serve(answer(307, Location="/elsewhere"))
+        said = self.push(url, "basic_user=u", "basic_password=secret")
+        self.expect(said, dropped_refused=1, last_status=307)
+        self.assertEqual(len(self.server.requests), 1)
+
+    def test_what_answers_but_is_no_pyroscope(self):
+        said = self.push(self.serve(answer(200, b"<html>hello</html>", "text/html")))
+        self.expect(said, sent=0, dropped_refused=1)
+        self.assertIn("text/html", said["last_error"])
+
+    def test_uncertain_ones_are_not_sent_again(self):
+        for name, text in {"closed": b"", "garbage": b"\x00\xff garbage\r\n\r\n",
+                           "half": b"HTTP/1.1 200 OK\r\nContent-Type: application/proto\r\n"
+                                   b"Content-Length: 9\r\n\r\n1"}.items():
+            with self.subTest(name):
+                said = self.push(self.serve(raw(text)))
+                self.expect(said, sent=0, dropped_uncertain=1, retried=0)
+
+    def test_uncertain_ones_are_sent_again_if_asked(self):
+        url = self.serve(in_turn(raw(b""), answer(200)))
+        self.expect(self.push(url, "uncertain=1"), sent=1, retried=1)
+
+    def test_servers_that_never_answer(self):
+        said = self.push(self.serve(lambda *_: time.sleep(2)), "timeout_ms=200")
+        self.expect(said, sent=0, dropped_uncertain=1)
+
+    def test_answers_without_end(self):
+        endless = b"HTTP/1.1 500 X\r\n\r\n" + b"x" * (1 << 20)
+        said = self.push(self.serve(in_turn(raw(endless), answer(200))))
+        self.expect(said, sent=1, retried=1)
+
+    def test_answers_a_byte_at_a_time(self):
+        said = self.push(self.serve(in_turn(drip, answer(200))), "timeout_ms=300")
+        self.expect(said, sent=1, retried=1)
+
+    def test_nobody_there(self):
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            port = listener.getsockname()[1]
+        said = self.push(f"http://127.0.0.1:{port}", "flush_ms=500")
+        self.expect(said, sent=0, queued=1, dropped_uncertain=0)
+        self.assertGreater(said["retried"], 0)
+        said = self.push("http://nowhere.invalid", "flush_ms=500")
+        self.expect(said, sent=0, queued=1, dropped_uncertain=0)
+
+    def test_token_is_read_for_every_request(self):
+        token = os.path.join(self.directory.name, "token")
+
+        def rotate(handler, n):
+            self.write("token", b"second\n")
+            answer(200)(handler, n)
+        self.write("token", b"first\n")
+        self.push(self.serve(rotate), f"bearer_file={token}", "count=2")
+        self.assertEqual([r[1]["Authorization"] for r in self.server.requests],
+                         ["Bearer first", "Bearer second"])
+        said = self.push(self.serve(answer(200)), "bearer_file=/nothing/token", "flush_ms=300")
+        self.expect(said, sent=0, queued=1)
+        self.assertIn("/nothing/token: No such file", said["last_error"])
+
+    def test_secrets_are_not_logged(self):
+        token = self.write("token", b"s3cret-token")
+        said = self.push(self.serve(answer(401, b"no")), f"bearer_file={token}")
+        self.assertIn("unencrypted", self.log)
+        self.assertNotIn("s3cret", self.log + said["last_error"])
+        said = self.push(self.serve(answer(401)), "basic_user=u", "basic_password=s3cret")
+        self.assertEqual(self.server.requests[0][1]["Authorization"], "Basic dTpzM2NyZXQ=")
+        self.assertNotIn("s3cret", self.log + said["last_error"])
+
+    def test_certificates_are_verified(self):
+        key, cert = (os.path.join(self.directory.name, n) for n in ("key.pem", "cert.pem"))
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+                        "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
+                        "-keyout", key, "-out", cert], check=True, capture_output=True)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(cert, key)
+        url = self.serve(answer(200), context)
+        self.expect(self.push(url, f"ca_file={cert}"), sent=1)
+        for wrong, options in ((url, []), (url.replace("localhost", "127.0.0.1"),
+                                           [f"ca_file={cert}"])):
+            said = self.push(wrong, "flush_ms=500", *options)
+            self.expect(said, sent=0, queued=1)
+            self.assertIn("certificate", said["last_error"])
+        self.assertEqual(len(self.server.requests), 1)
+
+    def test_proxy_of_the_environment(self):
+        proxy = self.serve(answer(200))
+        said = self.push("http://server.invalid", environment={"http_proxy": proxy})
+        self.expect(said, sent=1)
+        self.assertTrue(self.server.requests[0][0].startswith("http://server.invalid/push.v1"))
+
+    def test_ingest(self):
+        self.expect(self.push(self.serve(answer(200)), "application=echo", protocol=1), sent=1)
+        path, _, body, _ = self.server.requests[0]
+        self.assertRegex(path, r"^/ingest\?name=echo%7Bregion%3Dnorth%2Cversion%3D1.2.3%7D"
+                               r"&from=\d{19}&until=\d{19}&spyName=rpcprof&format=pprof$")
+        with open(self.profile, "rb") as file:
+            self.assertEqual(body, file.read())
+
+    def test_ingest_form(self):
+        self.expect(self.push(self.serve(answer(200)), protocol=2), sent=1)
+        path, headers, body, _ = self.server.requests[0]
+        self.assertNotIn("format=", path)
+        self.assertTrue(headers["Content-Type"].startswith("multipart/form-data; boundary="))
+        self.assertIn(b'name="profile"; filename="profile.pprof"', body)
+        self.assertIn(b'{"wall":{"units":"lock_nanoseconds","display-name":"wall",'
+                      b'"aggregation":"sum","cumulative":false,"sampled":false}}', body)
+
+    def test_autopgo(self):
+        url = self.serve(answer(201, b'{"key":"k"}', "application/json"))
+        self.expect(self.push(url, "application=echo", protocol=3), sent=1)
+        path, _, body, _ = self.server.requests[0]
+        self.assertEqual(path, "/api/profile/echo")
+        with open(self.profile, "rb") as file:
+            self.assertEqual(body, file.read())
+
+
+if __name__ == "__main__":
+    unittest.main()
