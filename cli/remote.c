@@ -70,6 +70,12 @@ static const struct argp_option options[] = {
 
 const struct argp remote_argp = {.options = options, .parser = parse};
 
+void remote_refuse_argument(struct argp_state *state, const char *argument)
+{
+	argp_error(state, "no argument is taken, but \"%s\" was given; --address says where",
+	           argument);
+}
+
 /* A file as text; *text NULL if there is no path. */
 static int read_text(const char *path, char **text)
 {

@@ -18,6 +18,8 @@ struct remote {
 
 /* --address and what belongs to it, as a child; its input is a struct remote, zeroed. */
 extern const struct argp remote_argp;
+/* For commands that take no file: ends by argp_error(). */
+void remote_refuse_argument(struct argp_state *state, const char *argument);
 
 /* processes.c: the address of this user's process `wanted`, or of the only one if that is 0; the
  * caller's to free. An exit_code; other than EXIT_DONE after a complaint. */

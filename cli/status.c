@@ -22,8 +22,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 		arguments->json = true;
 		return 0;
 	case ARGP_KEY_ARG:
-		argp_error(state, "no argument is taken, but \"%s\" was given; --address says where",
-		           argument);
+		remote_refuse_argument(state, argument);
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
