@@ -16,10 +16,12 @@ static void append(char *text, size_t room, const char *said)
 	size_t n = strlen(text);
 
 	for (; *said != '\0' && n + 1 < room; said++) {
-		char c = (unsigned char)*said < ' ' || *said == 0x7f ? ' ' : *said;
+		bool blank = (unsigned char)*said <= ' ' || *said == 0x7f;
 
-		if (c != ' ' || (n > 0 && text[n - 1] != ' '))
-			text[n++] = c;
+		if (!blank)
+			text[n++] = *said;
+		else if (n > 0 && text[n - 1] != ' ')
+			text[n++] = ' ';
 	}
 	/* Not in the middle of a character of several bytes. */
 	while (*said != '\0' && n > 0 && ((unsigned char)text[n - 1] & 0x80) != 0)

@@ -126,7 +126,7 @@ bool rpcprof_labels_put(struct rpcprof_labels *labels, const struct rpcprof_labe
 	return true;
 }
 
-/* Name and value in one piece of memory. */
+/* Name and value in one piece of memory, to be freed by the name. */
 static bool copy_label(struct rpcprof_label *copy, const struct rpcprof_label *label)
 {
 	size_t name = strlen(label->name) + 1, value = strlen(label->value) + 1;
@@ -142,17 +142,16 @@ static bool copy_label(struct rpcprof_label *copy, const struct rpcprof_label *l
 int rpcprof_labels_set(struct rpcprof_labels *labels, const struct rpcprof_label *label)
 {
 	size_t i = find(labels, label->name);
-	struct rpcprof_label copy;
+	char *old;
 
 	if (i == RPCPROF_LABEL_SET_MAX)
 		return -ENOSPC;
-	if (!copy_label(&copy, label))
+	old = i < labels->count ? (char *)labels->list[i].name : NULL;
+	if (!copy_label(&labels->list[i], label))
 		return -ENOMEM;
+	free(old);
 	if (i == labels->count)
 		labels->count++;
-	else
-		free((char *)labels->list[i].name);
-	labels->list[i] = copy;
 	return 0;
 }
 

@@ -101,12 +101,12 @@ static void prune(struct rpcprof_spool *spool, int dir, size_t more, int64_t now
 
 static int open_directory(const char *path)
 {
-	int dir;
+	int made = mkdir(path, 0700) == 0 || errno == EEXIST ? 0 : -errno;
+	int dir = made == 0 ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 
-	if (mkdir(path, 0700) != 0 && errno != EEXIST)
-		return -errno;
-	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return dir < 0 ? -errno : dir;
+	if (dir >= 0)
+		return dir;
+	return made != 0 ? made : -errno;
 }
 
 static uint8_t *encode(const struct rpcprof_waiting *waiting, size_t *length)

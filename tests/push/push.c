@@ -7,18 +7,21 @@
  *   push file URL PROTOCOL FILE [OPTION=VALUE...]        pushes a profile, name "peer"
  *
  * OPTION: application, tenant, basic_user, basic_password, bearer_file, ca_file, header, spool,
- * flush_ms, timeout_ms, max_age_s, begin_s (of the file's window), uncertain, count (of sends).
+ * flush_ms, timeout_ms, max_age_s, begin_s (of the file's window), uncertain, count (of sends),
+ * queue_sessions, forks (1: after each send there is a child that ends as programs end).
  * Prints the counters, a line each: "sent 2". Ends with 0 if it could run, whatever became of them.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "rpcprof/push.h"
 #include "rpcprof/rpcprof.h"
 
-static uint32_t flush_ms = 20000, count = 1;
+static uint32_t flush_ms = 20000, count = 1, forks;
 static int64_t begin_s;
 
 static int fail(const char *what)
@@ -63,7 +66,7 @@ static int set_number(struct rpcprof_push_config *config, const char *option)
 		uint32_t *field;
 	} fields[] = {{"flush_ms", &flush_ms}, {"timeout_ms", &config->timeout_ms},
 	              {"max_age_s", &config->max_age_s}, {"uncertain", &config->retry_uncertain},
-	              {"count", &count}, {"queue_sessions", &config->queue_sessions}};
+	              {"count", &count}, {"forks", &forks}, {"queue_sessions", &config->queue_sessions}};
 
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
 		const char *value = value_of(option, fields[i].name);
@@ -122,6 +125,18 @@ static int push_calls(struct rpcprof_push *push, const char *directory)
 	return 0;
 }
 
+/* Its clean-up must not reach the parent's connection. */
+static void fork_child(struct rpcprof_push *push)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		rpcprof_push_close(push, 1000);
+		exit(0);
+	}
+	waitpid(pid, NULL, 0);
+}
+
 static int push_file(struct rpcprof_push *push, const char *name)
 {
 	static uint8_t bytes[8 << 20];
@@ -134,8 +149,13 @@ static int push_file(struct rpcprof_push *push, const char *name)
 		return fail("the file does not open");
 	profile.length = fread(bytes, 1, sizeof(bytes), file);
 	fclose(file);
-	for (uint32_t i = 0; i < count; i++)
+	for (uint32_t i = 0; i < count; i++) {
 		(void)rpcprof_push_send(push, "peer", &profile, NULL, 0);
+		if (forks) {
+			(void)rpcprof_push_flush(push, flush_ms);
+			fork_child(push);
+		}
+	}
 	return 0;
 }
 

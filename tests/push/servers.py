@@ -250,12 +250,17 @@ class Servers(unittest.TestCase):
         context.load_cert_chain(cert, key)
         url = self.serve(answer(200), context)
         self.expect(self.push(url, f"ca_file={cert}"), sent=1)
+        # 100 children, each with a copy of the connection and of its TLS: none disturbs it.
+        said = self.push(url, f"ca_file={cert}", "count=100", "forks=1")
+        self.expect(said, sent=100, retried=0)
+        self.assertEqual(len({request[3] for request in self.server.requests[1:]}), 1)
+        self.server.requests.clear()
         for wrong, options in ((url, []), (url.replace("localhost", "127.0.0.1"),
                                            [f"ca_file={cert}"])):
             said = self.push(wrong, "flush_ms=500", *options)
             self.expect(said, sent=0, queued=1)
             self.assertIn("certificate", said["last_error"])
-        self.assertEqual(len(self.server.requests), 1)
+        self.assertEqual(self.server.requests, [])
 
     def test_proxy_of_the_environment(self):
         proxy = self.serve(answer(200))
