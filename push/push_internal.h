@@ -41,6 +41,7 @@ struct rpcprof_push {
 	uint64_t next_number;
 	uint64_t flush_to;     /* numbers below go without jitter */
 	int64_t next_send_ns;  /* monotonic: not before, whoever waits */
+	int64_t spool_again_ns; /* monotonic: after it could not be written */
 	uint32_t failures;     /* in a row */
 	bool stop;
 	struct rpcprof_push_stats stats;

@@ -15,6 +15,7 @@
 #include "rpcprof/control.h"
 
 #define S 1000000000ll
+#define SPOOL_AGAIN_NS (60 * S) /* a full disk is not tried for each profile: the queue holds more */
 #define REPLAY_LOOK_NS (10 * S) /* how often the spool is looked at for what others left */
 
 static int64_t read_clock(clockid_t id)
@@ -95,6 +96,7 @@ void rpcprof_push_put_aside(struct rpcprof_push *push, struct rpcprof_waiting *w
 	push->stats.spool_pruned += losses.pruned;
 	if (error != 0) {
 		push->stats.spool_errors++;
+		push->spool_again_ns = rpcprof_push_monotonic_ns() + SPOOL_AGAIN_NS;
 		note_failure(push, "not written to the spool",
 		             strerror_r(-error, reason, sizeof(reason)), 0);
 	}
@@ -288,11 +290,12 @@ static bool replay(struct rpcprof_push *push)
 }
 
 /* The queue is for callers to fill: in an outage its older half goes to the spool. */
-static bool is_to_put_aside(const struct rpcprof_push *push)
+static bool is_to_put_aside(const struct rpcprof_push *push, int64_t now)
 {
 	const struct rpcprof_queue *queue = &push->queue;
 
-	return push->spool.path != NULL && push->failures > 0 && queue->first != NULL &&
+	return push->spool.path != NULL && now >= push->spool_again_ns && push->failures > 0 &&
+	       queue->first != NULL &&
 	       (queue->count > queue->count_max / 2 || queue->bytes > queue->bytes_max / 2);
 }
 
@@ -301,7 +304,7 @@ static void step(struct rpcprof_push *push)
 	const struct rpcprof_waiting *first = push->queue.first;
 	int64_t now = rpcprof_push_monotonic_ns();
 
-	if (is_to_put_aside(push)) {
+	if (is_to_put_aside(push, now)) {
 		rpcprof_push_put_aside(push, rpcprof_queue_take(&push->queue),
 		                       &push->stats.dropped_full);
 	} else if (now < push->next_send_ns) {

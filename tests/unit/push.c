@@ -509,6 +509,48 @@ Test(push, spool_keeps_to_its_size, .fini = remove_spool)
 	cr_assert_lt(files_in_spool(name), 6);
 }
 
+Test(push, older_half_of_a_queue_goes_to_the_spool_in_an_outage, .fini = remove_spool)
+{
+	struct rpcprof_push_config config = quick();
+	struct rpcprof_push *push;
+	char name[512];
+
+	config.spool = mkdtemp(directory);
+	config.queue_sessions = 8;
+	push = open_push(&config);
+	sink.failures = INT32_MAX;
+	sink.answer = RPCPROF_NOT_NOW;
+	for (int i = 1; i <= 8; i++)
+		cr_assert_eq(send_small(push, i, now_ns()), 0);
+	cr_assert_eq(rpcprof_push_flush(push, 1), -ETIMEDOUT);
+	while (stats_of(push).spooled < 4)
+		usleep(1000);
+	cr_assert_eq(files_in_spool(name), 4);
+	cr_assert_eq(stats_of(push).dropped_full, 0);
+	rpcprof_push_close(push, 1);
+	cr_assert_eq(files_in_spool(name), 8);
+}
+
+Test(push, spool_that_cannot_be_written_costs_one_profile_not_the_queue)
+{
+	struct rpcprof_push_config config = quick();
+	struct rpcprof_push *push;
+
+	config.spool = "/dev/null/spool";
+	config.queue_sessions = 8;
+	push = open_push(&config);
+	sink.failures = INT32_MAX;
+	sink.answer = RPCPROF_NOT_NOW;
+	for (int i = 1; i <= 8; i++)
+		cr_assert_eq(send_small(push, i, now_ns()), 0);
+	cr_assert_eq(rpcprof_push_flush(push, 1), -ETIMEDOUT);
+	while (stats_of(push).spool_errors == 0 || stats_of(push).retried < 10)
+		usleep(1000);
+	cr_assert_eq(stats_of(push).dropped_full, 1);
+	cr_assert_eq(stats_of(push).queued, 7);
+	rpcprof_push_close(push, 1);
+}
+
 Test(push, sessions_of_other_targets_are_left_in_the_spool, .fini = remove_spool)
 {
 	struct rpcprof_push_config config = quick();
