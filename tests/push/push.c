@@ -8,7 +8,7 @@
  *
  * OPTION: application, tenant, basic_user, basic_password, bearer_file, ca_file, header, spool,
  * flush_ms, timeout_ms, max_age_s, begin_s (of the file's window), uncertain, count (of sends),
- * queue_sessions, forks (1: after each send there is a child that ends as programs end).
+ * queue_sessions, profile_bytes, profile_samples, forks (1: after each send there is a child that ends as programs end).
  * Prints the counters, a line each: "sent 2". Ends with 0 if it could run, whatever became of them.
  */
 #include <stdio.h>
@@ -66,7 +66,8 @@ static int set_number(struct rpcprof_push_config *config, const char *option)
 		uint32_t *field;
 	} fields[] = {{"flush_ms", &flush_ms}, {"timeout_ms", &config->timeout_ms},
 	              {"max_age_s", &config->max_age_s}, {"uncertain", &config->retry_uncertain},
-	              {"count", &count}, {"forks", &forks}, {"queue_sessions", &config->queue_sessions}};
+	              {"profile_bytes", &config->profile_bytes},
+	              {"profile_samples", &config->profile_samples}, {"count", &count}, {"forks", &forks}, {"queue_sessions", &config->queue_sessions}};
 
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
 		const char *value = value_of(option, fields[i].name);

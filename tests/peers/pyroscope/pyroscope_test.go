@@ -281,6 +281,16 @@ func TestTooLargeProfileIsFolded(t *testing.T) {
 	compare(t, sent, peerType, `{service_name="fold"}`)
 }
 
+// Why profiles are split: the server answers 429 to this one for ever.
+func TestAboveBurstIsNeverTaken(t *testing.T) {
+	path, _ := writeLarge(t, 10000, strings.Repeat("x", 250))
+	said := push(t, "file", url, "0", path, "application=burst", "profile_bytes=100000000",
+		"flush_ms=3000")
+	expect(t, said, map[string]string{"sent": "0", "last_status": "429"})
+	said = push(t, "file", url, "0", path, "application=burst")
+	expect(t, said, map[string]string{"sent": "2", "split": "1"})
+}
+
 // What the server refuses it refuses with a reason, which is kept.
 func TestServersReasonIsKept(t *testing.T) {
 	path, _ := writeLarge(t, 1, strings.Repeat("x", 10))
