@@ -199,10 +199,11 @@ static int ask(const struct remote *remote, struct remote_call *call)
 	return status;
 }
 
-/* Makes the address one that gRPC takes. It is kept for the life of the command. */
+/* Makes the address one that gRPC takes. What was found is kept for the life of the command. */
 static int resolve(struct remote *remote)
 {
-	char *end, *address;
+	static char *found;
+	char *end;
 	long pid = 0;
 	int status;
 
@@ -211,9 +212,9 @@ static int resolve(struct remote *remote)
 		if (pid <= 0 || *end != '\0')
 			return EXIT_DONE;
 	}
-	status = remote_find(pid, &address);
+	status = remote_find(pid, &found);
 	if (status == EXIT_DONE)
-		remote->address = address;
+		remote->address = found;
 	return status;
 }
 
