@@ -242,6 +242,9 @@ Test(service, in_a_child_nothing_of_the_parents_goes_on, .init = start)
 	int status;
 	pid_t child;
 
+#ifdef RPCPROF_TSAN_
+	return; /* TSan allows no thread in the child of a process of several */
+#endif
 	cr_assert_eq(enable(true, 3600000000000, &was), 0);
 	for (int i = 0; i < 16; i++)
 		asked[i] = ask_bytes(OURS "Snapshot", RPCPROF_MAY_READ, "", 0, 0);
