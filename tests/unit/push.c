@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -576,13 +577,16 @@ Test(push, forked_child_has_none)
 	int status;
 	pid_t pid = fork();
 
-	if (pid == 0)
-		_exit(send_small(push, 1, now_ns()) != -ESRCH ||
-		      rpcprof_push_flush(push, 1) != -ESRCH ||
-		      rpcprof_push_get_stats(push, &stats) != -ESRCH ||
-		      rpcprof_push_close(push, 60000) != 0);
+	if (pid == 0) {
+		if (send_small(push, 1, now_ns()) == -ESRCH &&
+		    rpcprof_push_flush(push, 1) == -ESRCH &&
+		    rpcprof_push_get_stats(push, &stats) == -ESRCH &&
+		    rpcprof_push_close(push, 60000) == 0)
+			(void)raise(SIGKILL); /* what is the parent's is no leak of the child's */
+		_exit(1);
+	}
 	cr_assert_eq(waitpid(pid, &status, 0), pid);
-	cr_assert_eq(status, 0);
+	cr_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 	cr_assert_eq(send_small(push, 1, now_ns()), 0);
 	cr_assert_eq(rpcprof_push_close(push, 60000), 0);
 	cr_assert_str_eq(sink.seen, "1 ");
