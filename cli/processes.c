@@ -31,7 +31,7 @@ static long process_of(const char *name)
 	char *end;
 	long pid = strtol(name, &end, 10);
 
-	if (end == name || *end != '.' || pid <= 0 ||
+	if (kind == NULL || end == name || *end != '.' || pid <= 0 ||
 	    (strcmp(kind, ".sock") != 0 && strcmp(kind, ".plain") != 0))
 		return 0;
 	return kill((pid_t)pid, 0) == 0 || errno == EPERM ? pid : 0;

@@ -47,9 +47,11 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 
 static int take_piece(struct arguments *arguments, const Rpcprof__V1__ProfileResponse *piece)
 {
-	uint8_t *larger = realloc(arguments->bytes, arguments->length + piece->pprof.len + 1);
+	uint8_t *larger = NULL;
 
-	if (larger == NULL || arguments->length + piece->pprof.len > PPROF_FILE_BYTES_MAX)
+	if (arguments->length + piece->pprof.len <= PPROF_FILE_BYTES_MAX)
+		larger = realloc(arguments->bytes, arguments->length + piece->pprof.len + 1);
+	if (larger == NULL)
 		return complain(EXIT_SYSTEM, "%s: a profile larger than memory",
 		                arguments->remote.address);
 	arguments->bytes = larger;

@@ -251,10 +251,12 @@ int remote_ask(struct remote *remote, const char *method, const ProtobufCMessage
 static int keep(void *arg, const uint8_t *bytes, size_t length)
 {
 	struct input *input = arg;
-	uint8_t *larger = realloc(input->bytes, input->length + length + 10);
+	uint8_t *larger = NULL;
 	size_t rest = length;
 
-	if (larger == NULL || input->length + length > PPROF_BYTES_MAX)
+	if (input->length + length <= PPROF_BYTES_MAX)
+		larger = realloc(input->bytes, input->length + length + 10);
+	if (larger == NULL)
 		return complain(EXIT_SYSTEM, "%s: an answer larger than memory", input->path);
 	input->bytes = larger;
 	for (; rest >= 0x80; rest >>= 7)

@@ -118,9 +118,11 @@ static int receive(struct asking *asking)
 
 	while (said == EXIT_DONE) {
 		grpc_byte_buffer *message = NULL;
-		grpc_op op = {.op = GRPC_OP_RECV_MESSAGE,
-		              .data.recv_message.recv_message = &message};
+		grpc_op op;
 
+		memset(&op, 0, sizeof(op));
+		op.op = GRPC_OP_RECV_MESSAGE;
+		op.data.recv_message.recv_message = &message;
 		if (!start(asking, &op, 1, &op) || !done(asking, &op) || message == NULL)
 			break;
 		said = give(asking->call, message);
@@ -136,8 +138,10 @@ static int32_t run(struct asking *asking, char **words, int *said)
 	grpc_status_code code = GRPC_STATUS_UNKNOWN;
 	grpc_slice details = grpc_empty_slice();
 	grpc_metadata_array trailing;
-	grpc_op op = {.op = GRPC_OP_RECV_STATUS_ON_CLIENT};
+	grpc_op op;
 
+	memset(&op, 0, sizeof(op));
+	op.op = GRPC_OP_RECV_STATUS_ON_CLIENT;
 	grpc_metadata_array_init(&trailing);
 	op.data.recv_status_on_client.status = &code;
 	op.data.recv_status_on_client.status_details = &details;

@@ -33,7 +33,7 @@ static bool open_socket(const struct remote_call *call, int *file)
 	*file = -1;
 	if (strlen(call->target) >= sizeof(to.sun_path))
 		return false;
-	strcpy(to.sun_path, call->target);
+	memcpy(to.sun_path, call->target, strlen(call->target) + 1);
 	*file = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	return *file >= 0 &&
 	       setsockopt(*file, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) == 0 &&
