@@ -20,7 +20,8 @@ static int directory_name(char **path)
 	if (length >= 0)
 		return EXIT_DONE;
 	*path = NULL;
-	return complain(EXIT_SYSTEM, "out of memory");
+	(void)complain(EXIT_SYSTEM, "out of memory");
+	return EXIT_SYSTEM;
 }
 
 /* The process that a socket's name names, if it is alive; else 0. What a process that was killed
