@@ -49,7 +49,8 @@ static struct scale scale_of(const struct rpcprof_clock_map *map, uint64_t origi
 {
 	uint32_t i = map->count > 0 ? map->count - 1 : 0;
 
-	while (i > 0 && is_before(origin, map->anchors[i].ticks))
+	/* Not is_before(): half the range away the clock goes on to the anchor before. */
+	while (i > 0 && (int64_t)(origin - map->anchors[i].ticks) < 0)
 		i--;
 	return (struct scale){.origin = origin, .slope = map->slopes[i]};
 }

@@ -516,7 +516,9 @@ Test(stacks, half_the_range_away_is_as_the_clock_says)
 
 Test(stacks, each_call_has_the_slope_of_its_begin)
 {
-	static const uint64_t begins[] = {1, 999, 1000, 1999, 2000, 2001, 90000};
+	const uint64_t half = (uint64_t)1 << 63; /* as far from an anchor as can be */
+	const uint64_t begins[] = {1,    999,         1000,        1999, 2000, 2001, 90000,
+	                           half, half + 1000, half + 2000, half + 1};
 
 	clock_of(0);
 	map.count = 3;
