@@ -33,9 +33,9 @@ static int convert_dump(const struct arguments *arguments, FILE *out)
 	struct input input;
 	int status;
 
-	if (sources->count != 1)
+	if (sources->count > 1)
 		return complain(EXIT_USAGE, "one file at a time to %s", arguments->form->name);
-	status = input_open(&input, sources->files[0]);
+	status = sources_open(sources, 0, &input);
 	if (status != EXIT_DONE)
 		return status;
 	if (input.profile != NULL)
@@ -183,7 +183,7 @@ int command_convert(int argc, char **argv)
 		.options = options,
 		.parser = parse,
 		.children = children,
-		.args_doc = "FILE...",
+		.args_doc = "[FILE...]",
 		.doc = "Writes a dump in any form that there is: a table, JSON, JSON lines or "
 		       "protocol buffers, which can all be read back; a profile of its calls; a "
 		       "trace; folded stacks; a flame graph; a page. A profile becomes the last "

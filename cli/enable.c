@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* enable and disable: the switch of a running process. */
 #include "cli/remote_internal.h"
+#include "rpcprof/v1/profiling.pb-c.h"
 
 #include <stdio.h>
 

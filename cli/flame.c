@@ -135,10 +135,10 @@ int command_flame(int argc, char **argv)
 		.options = options,
 		.parser = parse,
 		.children = children,
-		.args_doc = "FILE...",
+		.args_doc = "[FILE...]",
 		.doc = "Draws where the time of all calls went, as a flame graph in SVG or as "
 		       "folded stacks, one \"frame;frame;frame VALUE\" a line, which other tools "
-		       "read. Of dumps or profiles. Every instant of a call belongs to one stack: "
+		       "read. Of dumps or profiles, or, without FILE, of a running process. Every instant of a call belongs to one stack: "
 		       "the values of a method add up to its time. FILE - is standard input.",
 	};
 	struct arguments arguments = {0};

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/remote_internal.h"
+#include "rpcprof/v1/profiling.pb-c.h"
 
 struct arguments {
 	struct remote remote;

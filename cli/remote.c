@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/remote_internal.h"
+#include "rpcprof/v1/profiling.pb-c.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -218,7 +219,7 @@ static int resolve(struct remote *remote)
 	return status;
 }
 
-int remote_ask(struct remote *remote, const char *method, const ProtobufCMessage *request,
+int remote_ask(struct remote *remote, const char *method, const struct ProtobufCMessage *request,
                uint64_t longer_ns, remote_message *fn, void *arg)
 {
 	size_t length = protobuf_c_message_get_packed_size(request);
@@ -300,6 +301,7 @@ int remote_fetch(struct remote *remote, const struct call_filter *filter,
 	status = filter->in_flight
 	                 ? remote_ask(remote, "InFlight", &in_flight.base, 0, keep, input)
 	                 : remote_ask(remote, "Snapshot", &finished.base, 0, keep, input);
+	input->path = remote->address;
 	if (status != EXIT_DONE)
 		input_close(input);
 	return status;

@@ -5,7 +5,8 @@
 /* Asking a running process: rpcprof.v1.Profiling, over gRPC, or of a program that `rpcprof run'
  * records over a plain socket. */
 #include "cli/input_internal.h"
-#include "rpcprof/v1/profiling.pb-c.h"
+
+struct ProtobufCMessage;
 
 struct remote {
 	const char *address;    /* as gRPC writes it: unix:/path, host:port; plain:/path; or a process id; NULL:
@@ -34,7 +35,7 @@ typedef int remote_message(void *arg, const uint8_t *bytes, size_t length);
  * method is one of rpcprof.v1.Profiling: "Status". longer_ns: how much longer than the timeout
  * the answer takes anyway. An exit_code; other than EXIT_DONE after a complaint.
  */
-int remote_ask(struct remote *remote, const char *method, const ProtobufCMessage *request,
+int remote_ask(struct remote *remote, const char *method, const struct ProtobufCMessage *request,
                uint64_t longer_ns, remote_message *fn, void *arg);
 
 /* The calls that match, as if they had been read from a file. They are the process's last ones to

@@ -51,11 +51,12 @@ int command_report(int argc, char **argv)
 		.options = options,
 		.parser = parse,
 		.children = children,
-		.args_doc = "FILE...",
+		.args_doc = "[FILE...]",
 		.doc = "Writes one HTML page that needs nothing else, also offline: a flame graph, "
 		       "the latency of each method and stage, every call with its stages, client "
 		       "over server where both are there and joined, and the slowest calls. Of "
-		       "dumps; of profiles, which have no single calls, the flame graph alone. "
+		       "dumps, or, without FILE, of a running process; of profiles, which have no single "
+		       "calls, the flame graph alone. "
 		       "FILE - is standard input.",
 	};
 	struct arguments arguments = {0};

@@ -11,6 +11,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 	case ARGP_KEY_INIT:
 		sources->output = "-";
 		state->child_inputs[0] = &sources->filter;
+		state->child_inputs[1] = &sources->remote;
 		return 0;
 	case 'o':
 		sources->output = argument;
@@ -19,8 +20,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 		sources->files = state->argv + state->next;
 		sources->count = (size_t)(state->argc - state->next);
 		return 0;
-	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "no file given");
+	case ARGP_KEY_END:
+		if (sources->count != 0 && sources->remote.address != NULL)
+			argp_error(state, "give files or a process, not both");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -34,6 +36,7 @@ static const struct argp_option options[] = {
 
 static const struct argp_child children[] = {
 	{&call_filter_argp, 0, "Which calls:", 1},
+	{&remote_argp, 0, "Of a running process:", 2},
 	{0},
 };
 
@@ -59,38 +62,53 @@ void loaded_close(struct loaded *loaded)
 	rpcprof_pprof_close(loaded->names);
 }
 
+int sources_open(const struct sources *sources, size_t i, struct input *input)
+{
+	struct remote remote = sources->remote;
+
+	if (sources->count != 0)
+		return input_open(input, sources->files[i]);
+	return remote_fetch(&remote, &sources->filter, input);
+}
+
 static int has_no_calls(const char *path)
 {
 	return complain(EXIT_USAGE, "%s: a profile has no single calls; give a saved dump", path);
 }
 
 /* A dump's calls go to *calls, a profile's stacks to the tree, if there is one. */
-static int load_file(const struct sources *sources, const char *path, struct calls *calls,
-                     struct tree *tree, const char *type, int column)
+static int load_input(const struct sources *sources, const struct input *input, struct calls *calls,
+                      struct tree *tree, const char *type, int column)
+{
+	if (input->profile == NULL)
+		return calls_add_file(calls, input, &sources->filter);
+	if (tree == NULL || call_filter_is_of_calls(&sources->filter))
+		return has_no_calls(input->path);
+	return tree_add_profile(tree, input, type, column);
+}
+
+static int load_source(const struct sources *sources, size_t i, struct loaded *loaded,
+                       struct tree *tree, const char *type)
 {
 	struct input input;
-	int status = input_open(&input, path);
+	int status = sources_open(sources, i, &input);
 
 	if (status != EXIT_DONE)
 		return status;
-	if (input.profile == NULL)
-		status = calls_add_file(calls, &input, &sources->filter);
-	else if (tree == NULL || call_filter_is_of_calls(&sources->filter))
-		status = has_no_calls(path);
-	else
-		status = tree_add_profile(tree, &input, type, column);
+	status = load_input(sources, &input, &loaded->calls, tree, type, TREE_THIS);
 	input_close(&input);
 	return status;
 }
 
-static int load_files(const struct sources *sources, struct loaded *loaded, struct tree *tree,
-                      const char *type)
+static int load_sources(const struct sources *sources, struct loaded *loaded, struct tree *tree,
+                        const char *type)
 {
-	int status = EXIT_DONE;
+	size_t i = 0;
+	int status;
 
-	for (size_t i = 0; status == EXIT_DONE && i < sources->count; i++)
-		status = load_file(sources, sources->files[i], &loaded->calls, tree, type,
-		                   TREE_THIS);
+	do
+		status = load_source(sources, i, loaded, tree, type);
+	while (status == EXIT_DONE && ++i < sources->count);
 	if (status == EXIT_DONE)
 		calls_finish(&loaded->calls, sources->filter.last);
 	return status;
@@ -98,12 +116,12 @@ static int load_files(const struct sources *sources, struct loaded *loaded, stru
 
 int sources_load_calls(const struct sources *sources, struct loaded *loaded)
 {
-	return load_files(sources, loaded, NULL, NULL);
+	return load_sources(sources, loaded, NULL, NULL);
 }
 
 int sources_load_tree(const struct sources *sources, struct loaded *loaded, const char *type)
 {
-	int status = load_files(sources, loaded, &loaded->tree, type);
+	int status = load_sources(sources, loaded, &loaded->tree, type);
 
 	if (status == EXIT_DONE && loaded->calls.file_count != 0)
 		status = tree_add_calls(&loaded->tree, &loaded->calls, TREE_THIS);
@@ -114,15 +132,20 @@ int sources_load_base(const struct sources *sources, struct loaded *loaded, cons
                       const char *type)
 {
 	struct calls calls;
-	int status = calls_open(&calls, loaded->names);
+	struct input input;
+	int status = input_open(&input, path);
 
+	if (status != EXIT_DONE)
+		return status;
+	status = calls_open(&calls, loaded->names);
 	if (status == EXIT_DONE)
-		status = load_file(sources, path, &calls, &loaded->tree, type, TREE_BASE);
+		status = load_input(sources, &input, &calls, &loaded->tree, type, TREE_BASE);
 	if (status == EXIT_DONE && calls.file_count != 0) {
 		calls_finish(&calls, sources->filter.last);
 		status = tree_add_calls(&loaded->tree, &calls, TREE_BASE);
 	}
 	calls_close(&calls);
+	input_close(&input);
 	return status;
 }
 

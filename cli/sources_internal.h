@@ -4,16 +4,18 @@
 
 /* What the commands that draw have in common: where calls and stacks come from, which of them, and
  * where the drawing goes. */
+#include "cli/remote_internal.h"
 #include "cli/tree_internal.h"
 
 struct sources {
 	struct call_filter filter;
+	struct remote remote;
 	const char *output; /* "-" is stdout */
 	char **files;
-	size_t count;
+	size_t count; /* 0: a running process */
 };
 
-/* Options and FILE... as a child; its input is a struct sources, zeroed. */
+/* Options and [FILE...] as a child; its input is a struct sources, zeroed. */
 extern const struct argp sources_argp;
 
 /* What was read. The tree stays empty until sources_load_tree(). */
@@ -24,6 +26,8 @@ struct loaded {
 };
 
 /* Each an exit_code; other than EXIT_DONE after a complaint. */
+/* File i, or the calls of the process. */
+int sources_open(const struct sources *sources, size_t i, struct input *input);
 int loaded_open(struct loaded *loaded);
 /* The calls of all files; a profile is refused, for it has none. */
 int sources_load_calls(const struct sources *sources, struct loaded *loaded);

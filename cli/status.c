@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/remote_internal.h"
+#include "rpcprof/v1/profiling.pb-c.h"
 
 #include <inttypes.h>
 #include <jansson.h>

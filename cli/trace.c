@@ -382,8 +382,8 @@ int command_trace(int argc, char **argv)
 	static const struct argp argp = {
 		.parser = parse,
 		.children = children,
-		.args_doc = "FILE...",
-		.doc = "Writes the calls of saved dumps as Chrome trace events, the JSON that "
+		.args_doc = "[FILE...]",
+		.doc = "Writes the calls of saved dumps, or, without FILE, of a running process, as Chrome trace events, the JSON that "
 		       "ui.perfetto.dev and chrome://tracing open: a slice per call and, on it, per "
 		       "stage; an arrow from a client's call to the server's if both are there and "
 		       "joined by trace context. FILE - is standard input.",

@@ -9,7 +9,7 @@ for arguments in "" "nothing" "top a b" "top -n 0 old.pb.gz" "top -n x old.pb.gz
 	"merge -o x" "diff old.pb.gz" "diff a b c" "top --sort p99 old.pb.gz" \
 	"dump --side server old.pb.gz" "convert calls.json" "convert -f x calls.json" \
 	"convert -o x.json calls.json calls.json" "convert -f proto old.pb.gz" "snapshot" \
-	"snapshot lose calls.json" "trace" "flame -f png calls.json"; do
+	"snapshot lose calls.json" "trace --address unix:/tmp/x calls.json" "flame -f png calls.json"; do
 	run 1 $arguments # unquoted: words
 	[ -s err ] || fail "rpcprof $arguments: no message"
 	[ -s out ] && fail "rpcprof $arguments: something on standard output"

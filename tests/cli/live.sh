@@ -67,6 +67,16 @@ run 0 inflight --min-duration 500ms
 shows out "(in flight) /test.Greeter/Hello in /handler"
 shows out "1 call,"
 
+# What draws calls takes them from the process, too.
+run 0 flame --last 20
+shows out "server;/test.Greeter/Hello"
+run 0 trace --last 5 -o live.trace
+[ "$(grep -c '/decode' live.trace)" -ge 1 ] || fail "a trace without stages"
+run 0 report -o live.html
+run 0 convert --last 7 -o live.jsonl
+[ "$(grep -c '"call"' live.jsonl)" -eq 7 ] || fail "convert of 7 calls"
+run 1 flame --address 1 saved.pb
+
 # What was saved is what is there, for each command that takes dumps.
 run 0 disable
 shows out "(was on)"
