@@ -129,8 +129,9 @@ static __attribute__((noinline)) uint64_t push_slow(const struct rpcprof_buffer 
 			fresh = open_block(buffer);
 		}
 		/* Fails only if another thread took a ticket, which each does once before it
-		 * comes here, or installed a block. Lock-free. */
-		if (rpcprof_cas_release(cur, &ticket, fresh + 1))
+		 * comes here, or installed a block. Lock-free. relaxed: who takes a ticket checks
+		 * the header, and what is in the slots is P1's. */
+		if (rpcprof_cas_relaxed(cur, &ticket, fresh + 1))
 			return put(buffer, fresh, value, next);
 	}
 }

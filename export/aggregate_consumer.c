@@ -21,11 +21,9 @@ int rpcprof_consumer_open(struct rpcprof_consumer *consumer,
 
 void rpcprof_consumer_close(struct rpcprof_consumer *consumer)
 {
-	struct rpcprof_series_sums *taken = consumer->taken;
-
-	/* In this order, since another thread may fork: the child would free it again. */
-	__atomic_store_n(&consumer->taken, NULL, __ATOMIC_RELEASE);
-	free(taken);
+	/* In this order, since another thread may fork: the child would free it again. relaxed: free()
+	 * needs what the exchange gives. */
+	free(__atomic_exchange_n(&consumer->taken, NULL, __ATOMIC_RELAXED));
 }
 
 void rpcprof_consumer_take(struct rpcprof_consumer *consumer,

@@ -112,7 +112,7 @@ void rpcprof_exporter_close(struct rpcprof_exporter *exporter)
 	rpcprof_consumer_close(&exporter->to_directory.consumer);
 	rpcprof_consumer_close(&exporter->to_callback.consumer);
 	/* In this order, as in rpcprof_consumer_close(). */
-	free(__atomic_exchange_n(&exporter->directory.path, NULL, __ATOMIC_ACQ_REL));
+	free(__atomic_exchange_n(&exporter->directory.path, NULL, __ATOMIC_RELAXED));
 }
 
 static void count_file(struct rpcprof_exporter *exporter, const struct rpcprof_profile *profile,

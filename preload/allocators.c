@@ -69,6 +69,7 @@ static bool manager(void **to, void *const *from, enum manage what)
 		break;
 	case DESTROY:
 		allocator = to[0];
+		/* D1 acq_rel, pairs with itself: whoever destroys the last copy is after the others. */
 		if (__atomic_sub_fetch(&allocator->copies, 1, __ATOMIC_ACQ_REL) != 0)
 			break;
 		allocator->user.manager(allocator->user.functor, allocator->user.functor, DESTROY);

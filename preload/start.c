@@ -104,7 +104,7 @@ __attribute__((destructor)) static void finish(void)
 		return;
 	preload_control_stop();
 	rpcprof_fini();
-	if (!rpcprof_load_acquire(&preload_core.found))
+	if (!rpcprof_load_acquire(&preload_core.found)) /* F1, pairs with F2 */
 		return; /* it never called core */
 	error = preload_output_write();
 	if (error != 0)

@@ -282,13 +282,13 @@ void rpcprof_http_forget(struct rpcprof_http *http)
 
 void rpcprof_http_interrupt(struct rpcprof_http *http)
 {
-	__atomic_store_n(&http->interrupted, true, __ATOMIC_RELEASE);
+	__atomic_store_n(&http->interrupted, true, __ATOMIC_RELAXED); /* a flag and no more */
 	curl_multi_wakeup(http->multi);
 }
 
 static bool is_interrupted(const struct rpcprof_http *http)
 {
-	return __atomic_load_n(&http->interrupted, __ATOMIC_ACQUIRE);
+	return __atomic_load_n(&http->interrupted, __ATOMIC_RELAXED);
 }
 
 curl_mime *rpcprof_http_form(struct rpcprof_http *http)

@@ -53,6 +53,7 @@ struct grpc_record *rpcprof_grpc_record_take(void)
 		/* relaxed: maybe stale, if r was taken meanwhile; then the CAS fails */
 		next = rpcprof_load_relaxed(&r->next_free);
 		next |= (head & ~(uint64_t)INDEX_MASK) + ONE_CHANGE + ONE_LIVE;
+		/* P1 again for the head that is found on failure; P2 for who takes the next. */
 	} while (!rpcprof_cas_acq_rel(&rpcprof_grpc_pool_head, &head, next));
 	return r;
 }

@@ -133,6 +133,7 @@ int rpcprof_init(const struct rpcprof_config *config)
 	uint32_t state = NOT_YET;
 	int error;
 
+	/* I2 acquire, pairs with I1: what a start that failed took back. */
 	if (!rpcprof_cas_acquire(&init_state, &state, STARTING))
 		return -EALREADY;
 	rpcprof_log_init(config);

@@ -167,7 +167,8 @@ static void finish(struct rpcprof_stat stat, uint64_t ticks, uint32_t discard)
 		return;
 	}
 	rpcprof_count(discarded);
-	rpcprof_store_release(&cell->seq, rpcprof_seq(rpcprof_generation(stat), RPCPROF_FREE));
+	/* relaxed: S1's fence comes before anything else is stored here */
+	rpcprof_store_relaxed(&cell->seq, rpcprof_seq(rpcprof_generation(stat), RPCPROF_FREE));
 	rpcprof_cell_give(rpcprof_unit(stat));
 }
 

@@ -244,7 +244,7 @@ uint32_t rpcprof_tag_find(const char *text, size_t bytes)
 	if (record == 0)
 		return RPCPROF_TAG_NONE;
 	id = (uint32_t)rpcprof_load_relaxed(&table.records[record]);
-	/* It may not write, so what is not ready is not known yet. */
+	/* It may not write, so what is not ready is not known yet. G4 acquire, pairs with G3. */
 	return rpcprof_load_acquire(&table.entries[id]) != 0 ? id : RPCPROF_TAG_NONE;
 }
 

@@ -155,7 +155,7 @@ inline end(discard)
 		over[g] = 1;
 		check_whole();
 		if
-		:: discarded -> store(SEQ, WORD(g, FREE), RELEASE)
+		:: discarded -> store(SEQ, WORD(g, FREE), RELAXED)
 		:: else ->
 			store(SEQ, WORD(g, DONE), RELEASE); /* S3 */
 			d_step { exchange(RING, WORD(g, 1), ACQUIRE | RELEASE, x); assert(x == 0) }
