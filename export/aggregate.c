@@ -163,6 +163,17 @@ static void add_counts(struct rpcprof_aggregate *aggregate, const struct rpcprof
 	}
 }
 
+/* Also of calls that went to "(other)", and whether or not profiles are labelled by it. */
+static void add_status(struct rpcprof_aggregate *aggregate, const struct rpcprof_series *method,
+                       const struct rpcprof_view *view)
+{
+	uint32_t slot = rpcprof_status_slot(rpcprof_view_has(view, RPCPROF_HAS_STATUS),
+	                                    rpcprof_view_status(view));
+
+	if (method->statuses != 0)
+		rpcprof_octave_at(&aggregate->pool, method->statuses)[slot]++;
+}
+
 static void note_begin(struct rpcprof_aggregate *aggregate, uint64_t begin)
 {
 	uint64_t *first = &aggregate->totals.first_begin;
@@ -191,6 +202,7 @@ void rpcprof_aggregate_add(struct rpcprof_aggregate *aggregate, const struct rpc
 	rpcprof_stack_build(&stack, view, map, &part);
 	add_self(aggregate, &stack, method_of(aggregate, view), numbers);
 	add_counts(aggregate, &stack, numbers);
+	add_status(aggregate, &aggregate->series[numbers[0]], view);
 	aggregate->totals.calls++;
 	aggregate->totals.negative += stack.negative;
 	note_begin(aggregate, begin);

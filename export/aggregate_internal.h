@@ -31,6 +31,18 @@ struct rpcprof_series_labels {
 	uint32_t values[RPCPROF_LABELS_MAX]; /* of the configured keys, in their order */
 };
 
+/* A call's status as counted: gRPC's codes, or one of these. */
+#define RPCPROF_STATUS_OTHER 17u /* no code of gRPC's */
+#define RPCPROF_STATUS_NONE 18u  /* none was set */
+#define RPCPROF_STATUSES 19u
+
+static inline uint32_t rpcprof_status_slot(bool set, int32_t status)
+{
+	if (!set)
+		return RPCPROF_STATUS_NONE;
+	return (uint32_t)status < RPCPROF_STATUS_OTHER ? (uint32_t)status : RPCPROF_STATUS_OTHER;
+}
+
 struct rpcprof_series_sums {
 	uint64_t calls;
 	uint64_t stages;
@@ -41,7 +53,11 @@ struct rpcprof_series {
 	uint32_t parent; /* number of a series before this one; RPCPROF_SERIES_NONE: a side */
 	uint32_t tag;
 	uint32_t depth;  /* 0 side, 1 method, 2 and on stages */
-	uint32_t calls_below; /* a side: 1 once a call has come in under it */
+	union {
+		uint32_t calls_below; /* a side: 1 once a call has come in under it */
+		uint32_t statuses; /* a method: its calls by status, an octave of the pool; 0: all
+		                    * have that of the side's labels */
+	};
 	struct rpcprof_series_sums sums;
 	union {
 		struct rpcprof_series_labels labels; /* of a side */

@@ -35,6 +35,17 @@ static bool same_labels(const struct rpcprof_series_labels *a,
 	return memcmp(a, b, sizeof(*a)) == 0; /* all words of 32 bits: no padding */
 }
 
+/* Whether a series is a method whose calls may end with any status. */
+static bool has_statuses(const struct rpcprof_aggregate *aggregate, uint32_t parent)
+{
+	const struct rpcprof_series *side;
+
+	if (parent == RPCPROF_SERIES_NONE)
+		return false;
+	side = &aggregate->series[parent];
+	return side->depth == 0 && !side->labels.has_status;
+}
+
 /* The next series, not yet in any bucket; NULL when series and octaves would meet, or buckets get
  * more than 3/4 full. */
 static struct rpcprof_series *series_new(struct rpcprof_aggregate *aggregate, uint32_t parent,
@@ -42,8 +53,10 @@ static struct rpcprof_series *series_new(struct rpcprof_aggregate *aggregate, ui
 {
 	uint32_t number = aggregate->totals.series;
 	struct rpcprof_series *series = &aggregate->series[number];
+	bool statuses = has_statuses(aggregate, parent);
+	size_t needed = sizeof(*series) + (statuses ? RPCPROF_OCTAVE_BYTES : 0);
 
-	if ((char *)(series + 1) > rpcprof_histogram_pool_end(&aggregate->pool) ||
+	if (needed > (size_t)(rpcprof_histogram_pool_end(&aggregate->pool) - (char *)series) ||
 	    number >= aggregate->bucket_mask / 4 * 3)
 		return NULL;
 	aggregate->pool.floor = (char *)(series + 1);
@@ -52,6 +65,8 @@ static struct rpcprof_series *series_new(struct rpcprof_aggregate *aggregate, ui
 	series->tag = tag;
 	if (parent != RPCPROF_SERIES_NONE)
 		series->depth = aggregate->series[parent].depth + 1;
+	if (statuses)
+		series->statuses = rpcprof_octave_take(&aggregate->pool);
 	return series;
 }
 

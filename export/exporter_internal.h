@@ -48,6 +48,9 @@ void rpcprof_profiles_forget(void);
  * false), the next profile has what comes from then on. */
 int rpcprof_profiles_reopen(const struct rpcprof_aggregate_options *options, bool *kept);
 
+/* Makes an aggregate of the default options if there is none. 0 or a negative errno. */
+int rpcprof_profiles_ready(void);
+
 /* A profile of all that happens from open to take, beside all others. Whoever has one collects
  * (rpcprof_collector_collect()) while it is open, at the pace below. 0 or a negative errno; take:
  * -ENODATA: no call; -ESTALE: an exporter that was started meanwhile began anew. */

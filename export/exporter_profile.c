@@ -42,15 +42,29 @@ void rpcprof_profiles_forget(void)
 	close_reader();
 }
 
-static int open_consumer(struct rpcprof_consumer *consumer)
+static int open_collector(void)
 {
 	const struct rpcprof_aggregate_options options = {
 		.bytes = RPCPROF_AGGREGATE_BYTES_DEFAULT};
-	int error = 0;
 
 	rpcprof_exporter_watch_forks();
-	if (!rpcprof_collector_is_open())
-		error = rpcprof_collector_open(&options);
+	return rpcprof_collector_is_open() ? 0 : rpcprof_collector_open(&options);
+}
+
+int rpcprof_profiles_ready(void)
+{
+	int error;
+
+	pthread_mutex_lock(&lock);
+	error = open_collector();
+	pthread_mutex_unlock(&lock);
+	return error;
+}
+
+static int open_consumer(struct rpcprof_consumer *consumer)
+{
+	int error = open_collector();
+
 	if (error == 0)
 		error = rpcprof_consumer_open(consumer, rpcprof_collector_aggregate());
 	return error;

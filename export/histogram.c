@@ -5,20 +5,24 @@
 
 #define BUCKET_BITS 6 /* log2 of RPCPROF_HISTOGRAM_BUCKETS */
 
-static uint64_t *octave_at(const struct rpcprof_histogram_pool *pool, uint32_t number)
+uint64_t *rpcprof_octave_at(const struct rpcprof_histogram_pool *pool, uint32_t number)
 {
 	return (uint64_t *)(void *)(pool->top - number * RPCPROF_OCTAVE_BYTES);
 }
 
 /* Memory below the top is zero until an octave takes it. */
+uint32_t rpcprof_octave_take(struct rpcprof_histogram_pool *pool)
+{
+	if ((size_t)(rpcprof_histogram_pool_end(pool) - pool->floor) < RPCPROF_OCTAVE_BYTES)
+		return 0;
+	return ++pool->used;
+}
+
 static uint64_t *octave_get(struct rpcprof_histogram_pool *pool, uint32_t *number)
 {
-	if (*number == 0) {
-		if ((size_t)(rpcprof_histogram_pool_end(pool) - pool->floor) < RPCPROF_OCTAVE_BYTES)
-			return NULL;
-		*number = ++pool->used;
-	}
-	return octave_at(pool, *number);
+	if (*number == 0)
+		*number = rpcprof_octave_take(pool);
+	return *number != 0 ? rpcprof_octave_at(pool, *number) : NULL;
 }
 
 void rpcprof_histogram_add(struct rpcprof_histogram_pool *pool,
@@ -63,7 +67,7 @@ uint64_t rpcprof_histogram_quantile(const struct rpcprof_histogram_pool *pool,
 	if ((double)rank < share * (double)known || rank == 0)
 		rank++;
 	for (uint32_t o = 0; o < RPCPROF_HISTOGRAM_OCTAVES; o++) {
-		const uint64_t *buckets = octave_at(pool, histogram->octaves[o]);
+		const uint64_t *buckets = rpcprof_octave_at(pool, histogram->octaves[o]);
 
 		for (uint32_t b = 0; histogram->octaves[o] != 0 && b < RPCPROF_HISTOGRAM_BUCKETS;
 		     b++) {
@@ -76,4 +80,25 @@ uint64_t rpcprof_histogram_quantile(const struct rpcprof_histogram_pool *pool,
 		}
 	}
 	return value;
+}
+
+/* A bucket goes where its middle does. */
+void rpcprof_histogram_spread(const struct rpcprof_histogram_pool *pool,
+                              const struct rpcprof_histogram *histogram, const uint64_t *bounds,
+                              uint32_t bound_count, uint64_t *counts)
+{
+	uint32_t i = 0;
+
+	for (uint32_t o = 0; o < RPCPROF_HISTOGRAM_OCTAVES; o++) {
+		const uint64_t *buckets = rpcprof_octave_at(pool, histogram->octaves[o]);
+
+		for (uint32_t b = 0; histogram->octaves[o] != 0 && b < RPCPROF_HISTOGRAM_BUCKETS;
+		     b++) {
+			while (i < bound_count && bounds[i] < bucket_value(o, b))
+				i++;
+			if (i == bound_count)
+				return;
+			counts[i] += buckets[b];
+		}
+	}
 }

@@ -37,6 +37,10 @@ static inline char *rpcprof_histogram_pool_end(const struct rpcprof_histogram_po
 	return pool->top - pool->used * RPCPROF_OCTAVE_BYTES;
 }
 
+/* An octave for whatever its taker counts in it, all zero: its number, 0 when there is no room. */
+uint32_t rpcprof_octave_take(struct rpcprof_histogram_pool *pool);
+uint64_t *rpcprof_octave_at(const struct rpcprof_histogram_pool *pool, uint32_t number);
+
 /* Records a value `times` times. */
 void rpcprof_histogram_add(struct rpcprof_histogram_pool *pool,
                            struct rpcprof_histogram *histogram, uint64_t value, uint64_t times);
@@ -45,5 +49,11 @@ void rpcprof_histogram_add(struct rpcprof_histogram_pool *pool,
  * 0 if there are none. */
 uint64_t rpcprof_histogram_quantile(const struct rpcprof_histogram_pool *pool,
                                     const struct rpcprof_histogram *histogram, double share);
+
+/* Adds to counts[i] the values above bounds[i - 1] and not above bounds[i], a bound being known to
+ * within 1 %; bounds ascend. Values above the last, and the lost ones, are added to none. */
+void rpcprof_histogram_spread(const struct rpcprof_histogram_pool *pool,
+                              const struct rpcprof_histogram *histogram, const uint64_t *bounds,
+                              uint32_t bound_count, uint64_t *counts);
 
 #endif

@@ -122,3 +122,27 @@ Test(histogram, an_empty_one_says_zero)
 	reset(1);
 	cr_assert_eq(rpcprof_histogram_quantile(&pool, &histogram, 0.99), 0);
 }
+
+Test(histogram, values_are_spread_over_bounds_known_to_one_percent)
+{
+	static const uint64_t bounds[] = {50, 1000, 100000, 30000000, 1ull << 40};
+	uint64_t counts[5] = {0}, below = 0;
+	uint64_t values[2000];
+
+	reset(OCTAVES);
+	for (int i = 0; i < 2000; i++) {
+		values[i] = (uint64_t)rand() << (rand() % 14) >> (rand() % 28);
+		rpcprof_histogram_add(&pool, &histogram, values[i], 1);
+	}
+	rpcprof_histogram_spread(&pool, &histogram, bounds, 5, counts);
+	for (int b = 0; b < 5; b++) {
+		uint64_t least = 0, most = 0;
+
+		for (int i = 0; i < 2000; i++) {
+			least += values[i] <= bounds[b] - bounds[b] / 100;
+			most += values[i] <= bounds[b] + bounds[b] / 100;
+		}
+		below += counts[b];
+		cr_assert(least <= below && below <= most, "%lu at %lu", below, bounds[b]);
+	}
+}
