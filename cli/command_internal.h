@@ -23,6 +23,7 @@ struct command {
 	int (*run)(int argc, char **argv); /* argv[0] is "rpcprof NAME"; returns an exit_code */
 };
 
+int command_config(int argc, char **argv);
 int command_convert(int argc, char **argv);
 int command_diff(int argc, char **argv);
 int command_disable(int argc, char **argv);

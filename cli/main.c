@@ -8,6 +8,9 @@
 
 static const struct command commands[] = {
 	{"run", "run a program and record its gRPC calls", command_run},
+#ifdef RPCPROF_CONFIG
+	{"config", "what is configured, and from where", command_config},
+#endif
 	{"status", "whether a process records, and what", command_status},
 	{"enable", "switches recording on in a process", command_enable},
 	{"disable", "switches it off", command_disable},

@@ -89,27 +89,27 @@ static int close_socket(void *arg, curl_socket_t fd)
 }
 
 /* curl says CURLUE_OK for "localhost:4040", scheme "localhost". */
-static int check_url(const char *text)
+const char *rpcprof_http_check_url(const char *text)
 {
 	CURLU *url = curl_url();
 	char *scheme = NULL, *user = NULL, *query = NULL;
-	int error = 0;
+	const char *wrong = NULL;
 
 	if (url == NULL)
-		return -ENOMEM;
+		return "there is no memory to look at it";
 	if (curl_url_set(url, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK ||
 	    curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
 	    (strcmp(scheme, "http") != 0 && strcmp(scheme, "https") != 0))
-		error = refuse("url is not http://host:port or https://host:port");
+		wrong = "it is not http://host:port or https://host:port";
 	else if (curl_url_get(url, CURLUPART_USER, &user, 0) == CURLUE_OK)
-		error = refuse("url has a user in it: use basic_user and basic_password");
+		wrong = "it has a user in it: use basic_user and basic_password";
 	else if (curl_url_get(url, CURLUPART_QUERY, &query, 0) == CURLUE_OK)
-		error = refuse("url has a query");
+		wrong = "it has a query";
 	curl_free(scheme);
 	curl_free(user);
 	curl_free(query);
 	curl_url_cleanup(url);
-	return error;
+	return wrong;
 }
 
 /* Whether it is one line, so that it cannot smuggle in another header. */
@@ -242,10 +242,13 @@ static int fill(struct rpcprof_http *http, const struct rpcprof_push_config *con
 int rpcprof_http_open(struct rpcprof_http **out, const struct rpcprof_push_config *config)
 {
 	struct rpcprof_http *http;
-	int error = check_url(config->url);
+	const char *wrong = rpcprof_http_check_url(config->url);
+	int error;
 
-	if (error != 0)
-		return error;
+	if (wrong != NULL) {
+		rpcprof_log(RPCPROF_LOG_ERROR, "rpcprof_push_open: url: %s", wrong);
+		return -EINVAL;
+	}
 	if (config->basic_user != NULL && config->bearer_file != NULL)
 		return refuse("basic_user and bearer_file are both set");
 	pthread_once(&once, start_curl);

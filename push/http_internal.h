@@ -23,6 +23,9 @@ struct rpcprof_http_request {
 	const char *answer_type;  /* what the answer to success begins with, NULL: any */
 };
 
+/* NULL, or why this is no URL of a server. */
+const char *rpcprof_http_check_url(const char *text);
+
 /* 0, -EINVAL (logged) or -ENOMEM. */
 int rpcprof_http_open(struct rpcprof_http **http, const struct rpcprof_push_config *config);
 void rpcprof_http_close(struct rpcprof_http *http);
