@@ -204,3 +204,11 @@ int rpcprof_clock_get_info(struct rpcprof_clock_info *info)
 	memcpy(info->reason, state->reason, sizeof(info->reason));
 	return 0;
 }
+
+uint64_t rpcprof_clock_lasted_ns(uint64_t ticks)
+{
+	const struct rpcprof_clock_state *state = rpcprof_anchors_state();
+
+	/* relaxed: any slope it had is a good one */
+	return state ? rpcprof_ticks_to_ns(ticks, rpcprof_load_relaxed(&state->slope)) : 0;
+}

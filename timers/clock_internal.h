@@ -40,6 +40,9 @@ void rpcprof_clock_refresh(void);
  * was storing at the fork. Async-signal-safe. */
 void rpcprof_clock_after_fork(void);
 
+/* How long so many ticks last, by the slope since init. */
+uint64_t rpcprof_clock_lasted_ns(uint64_t ticks);
+
 /* The dates by the same source as the anchors: for windows and ages. */
 int64_t rpcprof_clock_utc_now_ns(void);
 int64_t rpcprof_clock_monotonic_now_ns(void);

@@ -7,8 +7,9 @@
  *
  *     header     seed, counters, and for each kind one line: how much of its budget is used
  *     buckets    hash << 32 | record; open addressing; 0 = empty
- *     records    {length << 32 | id}, then the name's bytes and at least one NUL, in whole words;
- *                each kind has a range of words. Records are named by their word's index, never 0
+ *     records    {length << 32 | marks | id}, then the name's bytes and at least one NUL, in whole
+ *                words; each kind has a range of words. Records are named by their word's index,
+ *                never 0
  *     entries    record of each id, 0 = not ready; each kind has a range of ids
  *
  * All of it is indices, so it may be mapped anywhere.
@@ -16,6 +17,9 @@
 #include "tags_internal.h"
 
 #define RPCPROF_TAG_WORD 8u
+/* The marks in a record, above every id. */
+#define RPCPROF_TAG_MARK_SHIFT 30
+#define RPCPROF_TAG_ID_MASK ((1u << RPCPROF_TAG_MARK_SHIFT) - 1)
 /* "(other)", "client", "server", "_OTHER": the first ids and records of the stages. */
 #define RPCPROF_TAG_FIXED 4u
 #define RPCPROF_TAG_FIXED_BYTES 64u

@@ -10,7 +10,8 @@
  * reservation back if nobody reserved after it (else that much of the budget is lost).
  *
  * Invariants:
- *  - a claimed record never changes; a record not claimed is seen by its adder only;
+ *  - a claimed record never changes, but for marks, which are only ever added (or); a record not
+ *    claimed is seen by its adder only;
  *  - whoever learns an id from a bucket makes its entry ready before passing it on (G3), so an id
  *    in hand has a name even if its adder sleeps between claim and readiness. Nobody waits;
  *  - a budget is never exceeded: the CAS checks it.
@@ -24,6 +25,7 @@
  */
 #include "tags_internal.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -97,9 +99,42 @@ static bool record_is(const uint64_t *record, const struct name *name)
 	return true;
 }
 
+static uint32_t record_id(uint32_t record)
+{
+	return (uint32_t)rpcprof_load_relaxed(&table.records[record]) & RPCPROF_TAG_ID_MASK;
+}
+
+/* Whether `text` begins with `word` and a part of the name ends there, or, if the word ends in
+ * '/', there is more of it. */
+static bool begins_with(const char *text, size_t bytes, const char *word)
+{
+	size_t length = strlen(word);
+
+	if (bytes < length || memcmp(text, word, length) != 0)
+		return false;
+	if (word[length - 1] == '/')
+		return bytes > length && text[length] != ',';
+	return bytes == length || text[length] == ',' || text[length] == '/';
+}
+
+/* The marks that a name brings with it; any in its list of hierarchies counts. */
+static uint32_t marks_of(const struct name *name)
+{
+	for (uint32_t i = 0; i < name->bytes; i++) {
+		const char *part = name->text + i;
+		size_t left = name->bytes - i;
+
+		if ((i == 0 || part[-1] == ',') &&
+		    (begins_with(part, left, "/queue") || begins_with(part, left, "/recv/") ||
+		     begins_with(part, left, "/send/")))
+			return (uint32_t)RPCPROF_TAG_WAITS << RPCPROF_TAG_MARK_SHIFT;
+	}
+	return 0;
+}
+
 static void record_write(uint64_t *record, uint32_t id, const struct name *name)
 {
-	rpcprof_store_relaxed(record, (uint64_t)name->bytes << 32 | id);
+	rpcprof_store_relaxed(record, (uint64_t)name->bytes << 32 | marks_of(name) | id);
 	for (uint32_t i = 0; i <= name->bytes / WORD; i++)
 		rpcprof_store_relaxed(&record[1 + i],
 		                      i * WORD < name->bytes ? name_word(name, i) : 0);
@@ -132,7 +167,7 @@ static uint32_t probe(const struct name *name, uint32_t *at)
 /* The id of a record found in a bucket, made ready to be passed on. */
 static uint32_t ready(uint32_t record)
 {
-	uint32_t id = (uint32_t)rpcprof_load_relaxed(&table.records[record]);
+	uint32_t id = record_id(record);
 
 	/* G3 release, pairs with G4: the record before the entry, else a name shows as garbage.
 	 * All who store here store the same. */
@@ -243,7 +278,7 @@ uint32_t rpcprof_tag_find(const char *text, size_t bytes)
 	record = probe(&name, &at);
 	if (record == 0)
 		return RPCPROF_TAG_NONE;
-	id = (uint32_t)rpcprof_load_relaxed(&table.records[record]);
+	id = record_id(record);
 	/* It may not write, so what is not ready is not known yet. G4 acquire, pairs with G3. */
 	return rpcprof_load_acquire(&table.entries[id]) != 0 ? id : RPCPROF_TAG_NONE;
 }
@@ -257,19 +292,55 @@ static const char *fixed_name(uint32_t tag, size_t *bytes)
 	return text;
 }
 
+/* The record of an id; 0 if there is none. */
+static uint32_t record_of(uint32_t tag)
+{
+	if (!attached() || tag >= table.ids)
+		return 0;
+	/* G4 acquire, pairs with G3: a record that is seen is seen whole. */
+	return rpcprof_load_acquire(&table.entries[tag]);
+}
+
 const char *rpcprof_tag_name(uint32_t tag, size_t *bytes)
 {
 	uint32_t record;
 
-	if (tag <= RPCPROF_TAG_FIXED || !attached() || tag >= table.ids)
+	if (tag <= RPCPROF_TAG_FIXED)
 		return fixed_name(tag, bytes);
-	/* G4 acquire, pairs with G3: a record that is seen is seen whole. */
-	record = rpcprof_load_acquire(&table.entries[tag]);
+	record = record_of(tag);
 	if (record == 0)
 		return fixed_name(RPCPROF_TAG_NONE, bytes);
 	if (bytes)
 		*bytes = rpcprof_load_relaxed(&table.records[record]) >> 32;
 	return (const char *)&table.records[record + 1];
+}
+
+int rpcprof_tag_set_mark(uint32_t tag, enum rpcprof_tag_mark mark)
+{
+	uint32_t record = record_of(tag);
+
+	/* Not the fixed ones: "(other)" would take along what is no wait. */
+	if (record == 0 || tag <= RPCPROF_TAG_FIXED)
+		return -EINVAL;
+	/* relaxed: a mark guards nothing; who misses it takes the stage for one without */
+	if ((rpcprof_tag_marks(tag) & (uint32_t)mark) == 0)
+		(void)rpcprof_or_relaxed(&table.records[record],
+		                         (uint64_t)mark << RPCPROF_TAG_MARK_SHIFT);
+	return 0;
+}
+
+int rpcprof_tag_wait(uint32_t tag)
+{
+	return rpcprof_tag_set_mark(tag, RPCPROF_TAG_WAITS);
+}
+
+uint32_t rpcprof_tag_marks(uint32_t tag)
+{
+	uint32_t record = record_of(tag);
+
+	if (record == 0)
+		return 0;
+	return (uint32_t)rpcprof_load_relaxed(&table.records[record]) >> RPCPROF_TAG_MARK_SHIFT;
 }
 
 uint32_t rpcprof_tag_refresh(uint64_t *site, enum rpcprof_tag_kind kind, const char *name)

@@ -29,6 +29,9 @@ size_t rpcprof_tags_bytes(const struct rpcprof_tag_limits *limits);
  * which call sites may cache. By one thread. */
 void rpcprof_tags_attach(void *memory, const struct rpcprof_tag_limits *limits);
 
+/* Sets a mark for good. 0, or -EINVAL: no such tag. */
+int rpcprof_tag_set_mark(uint32_t tag, enum rpcprof_tag_mark mark);
+
 void rpcprof_tags_totals(struct rpcprof_tag_totals *totals);
 
 #endif

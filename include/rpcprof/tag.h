@@ -68,6 +68,32 @@ uint32_t rpcprof_tag_find(const char *name, size_t bytes);
  */
 const char *rpcprof_tag_name(uint32_t tag, size_t *bytes);
 
+/** What the time of a stage is, beside a part of its call's: bits. */
+enum rpcprof_tag_mark {
+	RPCPROF_TAG_WAITS = 1, /* the call waits: profile "block" (export.h) */
+	RPCPROF_TAG_LOCKS = 2  /* it waits for a lock: profile "mutex" (lock.h) */
+};
+
+/**
+ * Calls wait in this stage, from now on and for good: it is part of the profile "block".
+ *
+ * "/queue", "/recv/..." and "/send/..." are from the start, also as a part of a list.
+ *
+ * @return  0; -EINVAL: no such tag, as all are before rpcprof_init(), or a fixed one
+ *
+ * Threads:  any
+ * Progress: wait-free; allocates: never
+ */
+int rpcprof_tag_wait(uint32_t tag);
+
+/**
+ * The marks of a tag, enum rpcprof_tag_mark; 0 for ids never given.
+ *
+ * Threads:  any
+ * Progress: wait-free; allocates: never
+ */
+uint32_t rpcprof_tag_marks(uint32_t tag);
+
 /* The way of a call site whose cache is cold. */
 uint32_t rpcprof_tag_refresh(uint64_t *site, enum rpcprof_tag_kind kind, const char *name);
 

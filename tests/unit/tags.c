@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tags: one id for one name, budgets that hold, names that are safe to read. */
+#include <errno.h>
+
 #include "tag_fixture.h"
 
 /* ---- before attach ---- */
@@ -341,4 +343,46 @@ Test(site, remembers_that_the_budget_was_full)
 	cr_assert_eq(rpcprof_tag_cached(&word, RPCPROF_TAG_STAGE, "/x"), RPCPROF_TAG_OTHER);
 	cr_assert_eq(rpcprof_tag_cached(&word, RPCPROF_TAG_STAGE, "/x"), RPCPROF_TAG_OTHER);
 	cr_assert_eq(overflow(RPCPROF_TAG_STAGE), 3);
+}
+
+/* ---- marks ---- */
+
+Test(marks, come_with_names_of_waits)
+{
+	static const char *const waits[] = {"/queue", "/queue/io", "/recv/message", "/send/x",
+	                                    "/http2,/queue", "/http2,/recv/header,/x", "/queue,/x"};
+	static const char *const others[] = {"/queued", "/recv", "/recv/", "/send/,/x", "/x/recv/y",
+	                                     "/x/queue", "queue"};
+
+	attach(&usual);
+	for (int i = 0; i < 7; i++) {
+		cr_assert_eq(rpcprof_tag_marks(stage(waits[i])), RPCPROF_TAG_WAITS, "%s", waits[i]);
+		cr_assert_eq(rpcprof_tag_marks(stage(others[i])), 0, "%s", others[i]);
+	}
+}
+
+Test(marks, are_added_for_good)
+{
+	uint32_t id;
+
+	attach(&small);
+	id = stage("/disk");
+	cr_assert_eq(rpcprof_tag_wait(id), 0);
+	cr_assert_eq(rpcprof_tag_wait(id), 0);
+	cr_assert_eq(rpcprof_tag_set_mark(id, RPCPROF_TAG_LOCKS), 0);
+	cr_assert_eq(rpcprof_tag_marks(id), RPCPROF_TAG_WAITS | RPCPROF_TAG_LOCKS);
+	cr_assert_eq(stage("/disk"), id);
+	cr_assert_eq(rpcprof_tag_find("/disk", WHOLE), id);
+	cr_assert_str_eq(rpcprof_tag_name(id, NULL), "/disk");
+}
+
+Test(marks, are_not_for_what_is_no_tag)
+{
+	cr_assert_eq(rpcprof_tag_wait(5), -EINVAL);
+	attach(&small);
+	cr_assert_eq(rpcprof_tag_wait(RPCPROF_TAG_NONE), -EINVAL);
+	cr_assert_eq(rpcprof_tag_wait(RPCPROF_TAG_OTHER), -EINVAL);
+	cr_assert_eq(rpcprof_tag_wait(5), -EINVAL);
+	cr_assert_eq(rpcprof_tag_wait(UINT32_MAX), -EINVAL);
+	cr_assert_eq(rpcprof_tag_marks(UINT32_MAX), 0);
 }
