@@ -23,6 +23,7 @@
 #define CHAIN_CELLS 16
 #define STASH_MAX 32
 #define THREAD_SLOTS 512
+#define LOCK_SLOTS 256 /* a power of two */
 #define GRANT_FIRST 8 /* slots of a new Stat that its owner may fill without a claim */
 #define GRANT_NEXT 8  /* and at every claim after */
 #define REFS_DISCARDED (1u << 31)
@@ -50,6 +51,14 @@ struct rpcprof_shared_counters {
 	uint64_t fill[LINE_PAIR / 8 - 9];
 };
 
+/* Waits for one lock outside of calls. By whoever waited: a line of its own each. */
+struct rpcprof_lock_sums {
+	uint64_t tag; /* 0 = free; else claimed for good */
+	uint64_t count;
+	uint64_t delay_ns;
+	uint64_t fill[RPCPROF_CACHE_LINE / 8 - 3];
+};
+
 /* Words of different writers on lines of their own. */
 struct rpcprof_arena_shared {
 	uint64_t depot; /* tag << 32 | unit of the first chain's first cell */
@@ -61,6 +70,7 @@ struct rpcprof_arena_shared {
 	uint64_t fill2[LINE_PAIR / 8 - 2];
 	struct rpcprof_shared_counters counters;
 	struct rpcprof_thread_counters thread[THREAD_SLOTS + 1]; /* last: threads without one */
+	struct rpcprof_lock_sums locks[LOCK_SLOTS + 1]; /* last: "(other)", those without one */
 };
 
 /* All of the control page. What follows the head is for readers and for this process. */

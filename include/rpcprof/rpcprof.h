@@ -6,6 +6,7 @@
 #include "rpcprof/buffer.h"
 #include "rpcprof/clock.h"
 #include "rpcprof/control.h"
+#include "rpcprof/lock.h"
 #include "rpcprof/stat.h"
 #include "rpcprof/tag.h"
 #include "rpcprof/timer.h"

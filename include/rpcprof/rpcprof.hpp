@@ -2,7 +2,7 @@
 #ifndef RPCPROF_RPCPROF_HPP
 #define RPCPROF_RPCPROF_HPP
 
-/* What C++ adds to rpcprof.h: a timer as a scoped object. */
+/* What C++ adds to rpcprof.h: a timer and a timed lock as scoped objects. */
 #include "rpcprof/rpcprof.h"
 
 namespace rpcprof {
@@ -45,6 +45,55 @@ public:
 
 private:
 	struct rpcprof_timer timer_;
+};
+
+/**
+ * As std::lock_guard, and what the thread waits for the lock is in the profile "mutex":
+ *
+ *     rpcprof::TimedLock<std::mutex> lock(mutex, RPCPROF_TAG("/lock/cache"), stat);
+ *
+ * A lock that is free is taken without a record, and costs what it costs without. Mutex: anything
+ * with try_lock(), lock() and unlock().
+ *
+ * Threads:  as the mutex, and as rpcprof_lock_begin()
+ * Progress: blocking on the mutex's holder; allocates: never
+ */
+template <typename Mutex> class TimedLock {
+public:
+	/** The thread has the lock when this returns. Without a Stat: outside of calls. */
+	TimedLock(Mutex &mutex, uint32_t tag, struct rpcprof_stat stat = rpcprof_stat_none_())
+		: mutex_(mutex)
+	{
+		if (!mutex_.try_lock())
+			wait(tag, stat);
+	}
+
+	TimedLock(const TimedLock &) = delete;
+	TimedLock &operator=(const TimedLock &) = delete;
+
+	~TimedLock()
+	{
+		mutex_.unlock();
+	}
+
+private:
+	/* lock() may throw, and the wait is over then too. */
+	struct Wait {
+		struct rpcprof_lock_wait wait;
+		~Wait()
+		{
+			rpcprof_lock_end(wait);
+		}
+	};
+
+	void wait(uint32_t tag, struct rpcprof_stat stat)
+	{
+		Wait wait{rpcprof_lock_begin(stat, tag)};
+
+		mutex_.lock();
+	}
+
+	Mutex &mutex_;
 };
 
 } /* namespace rpcprof */
