@@ -203,6 +203,8 @@ void rpcprof_aggregate_add(struct rpcprof_aggregate *aggregate, const struct rpc
 	add_self(aggregate, &stack, method_of(aggregate, view), numbers);
 	add_counts(aggregate, &stack, numbers);
 	add_status(aggregate, &aggregate->series[numbers[0]], view);
+	if ((aggregate->rates.block_ns | aggregate->rates.mutex_fraction) != 0)
+		rpcprof_aggregate_waits(aggregate, &stack, numbers);
 	aggregate->totals.calls++;
 	aggregate->totals.negative += stack.negative;
 	note_begin(aggregate, begin);

@@ -49,6 +49,20 @@ struct rpcprof_series_sums {
 	uint64_t wall_ns;
 };
 
+/* What waits are told apart by: where their profile is. */
+enum rpcprof_waits { RPCPROF_BLOCK = 0, RPCPROF_MUTEX = 1 };
+
+struct rpcprof_wait_sums {
+	uint64_t count;
+	uint64_t delay_ns;
+};
+
+/* How many waits are taken; 0 = off. */
+struct rpcprof_wait_rates {
+	uint64_t block_ns;       /* all that last so long; of shorter ones in proportion */
+	uint64_t mutex_fraction; /* one of so many */
+};
+
 struct rpcprof_series {
 	uint32_t parent; /* number of a series before this one; RPCPROF_SERIES_NONE: a side */
 	uint32_t tag;
@@ -63,6 +77,7 @@ struct rpcprof_series {
 		struct rpcprof_series_labels labels; /* of a side */
 		struct rpcprof_histogram latency;    /* of a method or stage: whole lengths */
 	};
+	struct rpcprof_wait_sums waits[2]; /* of a stage, by enum rpcprof_waits */
 };
 
 struct rpcprof_aggregate_options {
@@ -109,6 +124,8 @@ struct rpcprof_aggregate {
 	struct rpcprof_histogram_pool pool;
 	struct rpcprof_charged_calls charged;
 	uint64_t round;
+	struct rpcprof_wait_rates rates; /* set before calls are added */
+	uint64_t random;
 	struct rpcprof_aggregate_options options;
 	struct rpcprof_aggregate_totals totals;
 };
@@ -139,6 +156,10 @@ void rpcprof_aggregate_charge(struct rpcprof_aggregate *aggregate,
                               const struct rpcprof_view *view,
                               const struct rpcprof_clock_map *map, uint64_t until);
 void rpcprof_aggregate_round_begin(struct rpcprof_aggregate *aggregate);
+
+/* Takes in the waits of a call that has ended; numbers: the series of its nodes. */
+void rpcprof_aggregate_waits(struct rpcprof_aggregate *aggregate,
+                             const struct rpcprof_stack *stack, const uint32_t *numbers);
 
 /* The series of labels, method and stages; made when there is none, or "(other)" when there is no
  * room. */

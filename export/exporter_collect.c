@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "export/exporter_internal.h"
+#include "export/waits_internal.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -41,6 +42,7 @@ static int64_t collect(uint64_t in_flight_until)
 
 	if (status < 0)
 		return status;
+	aggregate->rates = rpcprof_wait_rates();
 	if (in_flight_until != 0) {
 		rpcprof_aggregate_round_begin(aggregate);
 		status = rpcprof_inflight(NULL, charge, &collection);

@@ -6,7 +6,8 @@
  * Locks, in the order in which they are taken:
  *
  *   lifecycle (exporter.c)   start and stop
- *   profiles (exporter_profile.c)  rpcprof_profile_encode(); what replaces the aggregate
+ *   profiles (exporter_profile.c)  rpcprof_profile_encode() and waits.c; what replaces the
+ *                            aggregate
  *   collector (exporter_collect.c) the aggregate: collections, and taking differences
  *   state (exporter.c)       what the thread and its callers tell each other
  *
@@ -50,6 +51,11 @@ int rpcprof_profiles_reopen(const struct rpcprof_aggregate_options *options, boo
 
 /* Makes an aggregate of the default options if there is none. 0 or a negative errno. */
 int rpcprof_profiles_ready(void);
+
+/* Takes in what has ended, and keeps the aggregate from being replaced until the end. 0 or a
+ * negative errno, and there is nothing to end. */
+int rpcprof_profiles_begin(void);
+void rpcprof_profiles_end(void);
 
 /* A profile of all that happens from open to take, beside all others. Whoever has one collects
  * (rpcprof_collector_collect()) while it is open, at the pace below. 0 or a negative errno; take:

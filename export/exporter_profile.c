@@ -61,6 +61,25 @@ int rpcprof_profiles_ready(void)
 	return error;
 }
 
+int rpcprof_profiles_begin(void)
+{
+	int64_t status;
+
+	pthread_mutex_lock(&lock);
+	status = open_collector();
+	if (status == 0)
+		status = rpcprof_collector_collect(0);
+	if (status >= 0)
+		return 0;
+	pthread_mutex_unlock(&lock);
+	return (int)status;
+}
+
+void rpcprof_profiles_end(void)
+{
+	pthread_mutex_unlock(&lock);
+}
+
 static int open_consumer(struct rpcprof_consumer *consumer)
 {
 	int error = open_collector();

@@ -9,6 +9,7 @@
 #include "rpcprof/dump.h"
 #include "rpcprof/export.h"
 #include "rpcprof/rpcprof.h"
+#include "rpcprof/waits.h"
 #include "timers/clock_internal.h"
 
 static void must(bool good, const char *what)
@@ -254,6 +255,46 @@ static void write_drawn(void)
 	must(rpcprof_profile_write("pairs.pb.gz") == 0, "pairs.pb.gz");
 }
 
+/* ---- waits: 10 000 in a queue, 10 us each, and 500 for a lock, 3 us each ---- */
+
+static void record_waits(void)
+{
+	uint64_t begin = BEGIN;
+	struct rpcprof_stat stat = begin_call(RPCPROF_TAG_SERVER, hostile[3], begin, 1);
+
+	for (uint64_t i = 0; i < 20; i++)
+		stage(stat, begin, "/queue", 10 * i, 10 * i + 10, 1);
+	stage(stat, begin, "/lock/cart", 300, 303, 1);
+	rpcprof_stat_end_at(stat, begin + 400000);
+}
+
+static void write_encoded(const char *name, int (*encode)(uint8_t **, size_t *))
+{
+	uint8_t *bytes;
+	size_t length;
+
+	must(encode(&bytes, &length) == 0, name);
+	write_bytes(name, bytes, length);
+	free(bytes);
+}
+
+static void write_waits(void)
+{
+	struct rpcprof_stat call;
+
+	rpcprof_set_block_rate(1);
+	rpcprof_set_mutex_fraction(1);
+	/* The clock stands still: these waits take no time. The tag is a lock's from then on. */
+	call = rpcprof_stat_begin(RPCPROF_TAG_CLIENT);
+	rpcprof_lock_end(RPCPROF_LOCK_BEGIN(call, "/lock/cart"));
+	rpcprof_stat_discard(call);
+	rpcprof_lock_end(RPCPROF_LOCK_BEGIN(rpcprof_stat_none_(), "/lock/pool"));
+	for (int i = 0; i < 500; i++)
+		record_waits();
+	write_encoded("block.pb.gz", rpcprof_block_encode);
+	write_encoded("mutex.pb.gz", rpcprof_mutex_encode);
+}
+
 int main(int argc, char **argv)
 {
 	must(argc == 2 && chdir(argv[1]) == 0, "DIR");
@@ -262,5 +303,6 @@ int main(int argc, char **argv)
 	write_other("other.pb.gz");
 	write_dumps();
 	write_drawn();
+	write_waits();
 	return 0;
 }

@@ -47,6 +47,13 @@ for go in /usr/lib/go-1.19/bin/go /usr/lib/go/bin/go "$(command -v go)"; do
 	row merged.pb.gz wall 15750000ns 21000000ns /shop::v2.Cart/List
 	grep -q "^Duration: 20s" out || fail "$go: the duration of the merged profile"
 	row diff.pb.gz calls 20 20 /shop.Cart/Get
+	row block.pb.gz contentions 10000 10000 /queue
+	row block.pb.gz delay 100ms 100ms /queue
+	row block.pb.gz delay 0 100ms /plain.Service/Method
+	grep -q "^Type: delay" out || fail "$go: the type of block"
+	row mutex.pb.gz contentions 500 500 /lock/cart
+	row mutex.pb.gz contentions 1 1 /lock/pool
+	row mutex.pb.gz delay 1.5ms 1.5ms /lock/cart
 	"$go" tool pprof -tags old.pb.gz 2>/dev/null | grep -q blue || fail "$go: the labels"
 	"$go" tool pprof -comments old.pb.gz 2>/dev/null | grep -q "0 calls unaggregated" ||
 		fail "$go: the comment"
