@@ -7,6 +7,7 @@
 #include <rpcprof/rpcprof.hpp>
 #include <rpcprof/waits.h>
 
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
@@ -34,6 +35,7 @@ static void clean_up()
 	rpcprof::TimedLock<std::mutex> lock(mutex, RPCPROF_TAG("/lock/table"));
 
 	table.clear();
+	std::this_thread::sleep_for(std::chrono::milliseconds(1)); /* what calls have to wait for */
 }
 
 int main(int argc, char **argv)
@@ -51,7 +53,7 @@ int main(int argc, char **argv)
 				serve(key);
 		});
 	threads.emplace_back([] {
-		for (int i = 0; i < 1000; i++)
+		for (int i = 0; i < 50; i++)
 			clean_up();
 	});
 	for (std::thread &thread : threads)

@@ -61,11 +61,11 @@ private:
 template <typename Mutex> class TimedLock {
 public:
 	/** The thread has the lock when this returns. Without a Stat: outside of calls. */
-	TimedLock(Mutex &mutex, uint32_t tag, struct rpcprof_stat stat = rpcprof_stat_none_())
-		: mutex_(mutex)
+	TimedLock(Mutex &guarded, uint32_t tag, struct rpcprof_stat call = rpcprof_stat_none_())
+		: mutex_(guarded)
 	{
 		if (!mutex_.try_lock())
-			wait(tag, stat);
+			wait_for_it(tag, call);
 	}
 
 	TimedLock(const TimedLock &) = delete;
@@ -86,9 +86,9 @@ private:
 		}
 	};
 
-	void wait(uint32_t tag, struct rpcprof_stat stat)
+	void wait_for_it(uint32_t tag, struct rpcprof_stat call)
 	{
-		Wait wait{rpcprof_lock_begin(stat, tag)};
+		Wait until_it_is_there{rpcprof_lock_begin(call, tag)};
 
 		mutex_.lock();
 	}

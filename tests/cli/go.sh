@@ -52,8 +52,8 @@ for go in /usr/lib/go-1.19/bin/go /usr/lib/go/bin/go "$(command -v go)"; do
 	row block.pb.gz delay 0 100ms /plain.Service/Method
 	grep -q "^Type: delay" out || fail "$go: the type of block"
 	row mutex.pb.gz contentions 500 500 /lock/cart
-	row mutex.pb.gz contentions 1 1 /lock/pool
-	row mutex.pb.gz delay 1.5ms 1.5ms /lock/cart
+	row mutex.pb.gz contentions 100 100 /lock/pool
+	row mutex.pb.gz delay 1.50ms 1.50ms /lock/cart
 	"$go" tool pprof -tags old.pb.gz 2>/dev/null | grep -q blue || fail "$go: the labels"
 	"$go" tool pprof -comments old.pb.gz 2>/dev/null | grep -q "0 calls unaggregated" ||
 		fail "$go: the comment"

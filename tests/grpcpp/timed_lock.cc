@@ -85,8 +85,10 @@ static int has_lock(void *arg, const struct rpcprof_view *view)
 {
 	struct rpcprof_timer_view timer;
 
-	*static_cast<bool *>(arg) = rpcprof_view_timer(view, 0, &timer) && timer.end != 0 &&
-	                            timer.tag == RPCPROF_TAG("/lock");
+	for (uint32_t i = 0; i < view->slots; i++)
+		if (rpcprof_view_timer(view, i, &timer) && timer.end != 0 &&
+		    timer.tag == RPCPROF_TAG("/lock"))
+			*static_cast<bool *>(arg) = true;
 	return 0;
 }
 
