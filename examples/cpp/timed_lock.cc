@@ -47,15 +47,15 @@ int main(int argc, char **argv)
 	if (rpcprof_init(nullptr) != 0 || rpcprof_enable(true) != 0)
 		return 1;
 	rpcprof_set_mutex_fraction(1); /* in production 10 or 100: one of so many */
+	threads.emplace_back([] {
+		for (int i = 0; i < 50; i++)
+			clean_up();
+	});
 	for (int i = 0; i < 3; i++)
 		threads.emplace_back([] {
 			for (int key = 0; key < 3000; key++)
 				serve(key);
 		});
-	threads.emplace_back([] {
-		for (int i = 0; i < 50; i++)
-			clean_up();
-	});
 	for (std::thread &thread : threads)
 		thread.join();
 	if (rpcprof_mutex_encode(&bytes, &length) != 0)
