@@ -49,8 +49,8 @@ void rpcprof_profiles_forget(void);
  * false), the next profile has what comes from then on. */
 int rpcprof_profiles_reopen(const struct rpcprof_aggregate_options *options, bool *kept);
 
-/* Makes an aggregate of the default options if there is none. 0 or a negative errno. */
-int rpcprof_profiles_ready(void);
+/* Makes the aggregate, with the default options, if there is none. 0 or a negative errno. */
+int rpcprof_profiles_ensure(void);
 
 /* Takes in what has ended, and keeps the aggregate from being replaced until the end. 0 or a
  * negative errno, and there is nothing to end. */

@@ -42,7 +42,7 @@ void rpcprof_profiles_forget(void)
 	close_reader();
 }
 
-static int open_collector(void)
+static int ensure_collector(void)
 {
 	const struct rpcprof_aggregate_options options = {
 		.bytes = RPCPROF_AGGREGATE_BYTES_DEFAULT};
@@ -51,12 +51,12 @@ static int open_collector(void)
 	return rpcprof_collector_is_open() ? 0 : rpcprof_collector_open(&options);
 }
 
-int rpcprof_profiles_ready(void)
+int rpcprof_profiles_ensure(void)
 {
 	int error;
 
 	pthread_mutex_lock(&lock);
-	error = open_collector();
+	error = ensure_collector();
 	pthread_mutex_unlock(&lock);
 	return error;
 }
@@ -82,7 +82,7 @@ void rpcprof_profiles_end(void)
 
 static int open_consumer(struct rpcprof_consumer *consumer)
 {
-	int error = open_collector();
+	int error = ensure_collector();
 
 	if (error == 0)
 		error = rpcprof_consumer_open(consumer, rpcprof_collector_aggregate());

@@ -155,7 +155,7 @@ int rpcprof_metrics_text(const struct rpcprof_metrics_config *config, char **tex
 	int64_t collected;
 
 	if (error == 0)
-		error = rpcprof_profiles_ready();
+		error = rpcprof_profiles_ensure();
 	if (error != 0)
 		return error;
 	collected = rpcprof_collector_collect(0);

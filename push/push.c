@@ -255,6 +255,7 @@ int rpcprof_push_send(struct rpcprof_push *push, const char *name,
 	}
 	pthread_mutex_lock(&push->lock);
 	push->stats.taken++;
+	push->stats.since_success++;
 	if (error == 0)
 		error = enqueue(push, name != NULL ? name : OURS, profile, labels, label_count);
 	if (error != 0)

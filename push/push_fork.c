@@ -3,6 +3,7 @@
  * Forked children have the parent's connections, but neither its threads nor the state of its TLS.
  * They close the sockets as numbers and touch nothing else: no word goes out on them.
  */
+#include "export/metrics_internal.h"
 #include "push/push_internal.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -33,12 +34,29 @@ static void child(void)
 static void watch(void)
 {
 	(void)pthread_atfork(prepare, parent, child);
+	rpcprof_metrics_add_source(rpcprof_push_write_metrics);
+}
+
+/* The smallest that is free: however many are opened and closed, metrics see few. */
+static uint32_t free_place(void)
+{
+	uint32_t place = 0;
+
+	for (const struct rpcprof_push *push = all; push != NULL;)
+		if (push->place == place) {
+			place++;
+			push = all;
+		} else {
+			push = push->next;
+		}
+	return place;
 }
 
 void rpcprof_push_watch_forks(struct rpcprof_push *push)
 {
 	pthread_once(&once, watch);
 	pthread_mutex_lock(&lock);
+	push->place = free_place();
 	push->next = all;
 	all = push;
 	pthread_mutex_unlock(&lock);
@@ -52,5 +70,13 @@ void rpcprof_push_forget(struct rpcprof_push *push)
 	while (*link != push)
 		link = &(*link)->next;
 	*link = push->next;
+	pthread_mutex_unlock(&lock);
+}
+
+void rpcprof_push_walk(void (*fn)(void *arg, struct rpcprof_push *push), void *arg)
+{
+	pthread_mutex_lock(&lock);
+	for (struct rpcprof_push *push = all; push != NULL; push = push->next)
+		fn(arg, push);
 	pthread_mutex_unlock(&lock);
 }

@@ -9,6 +9,7 @@
  * while something is sent, written, read or split.
  */
 #include <pthread.h>
+#include <stdio.h>
 
 #include "push/fit_internal.h"
 #include "push/http_internal.h"
@@ -27,7 +28,9 @@ struct rpcprof_push {
 	int64_t backoff_min_ns, backoff_max_ns, jitter_ns, max_age_ns;
 	pthread_t thread;
 	bool forked; /* atomic: this is a child, and nothing else here is to be touched */
-	struct rpcprof_push *next; /* of those that a fork is to find; under its own lock */
+	/* Of those that a fork and metrics are to find; under a lock of their own: */
+	struct rpcprof_push *next;
+	uint32_t place; /* that no other has */
 
 	struct rpcprof_spool spool;
 
@@ -67,5 +70,11 @@ int64_t rpcprof_push_random(int64_t max);
 
 void rpcprof_push_watch_forks(struct rpcprof_push *push);
 void rpcprof_push_forget(struct rpcprof_push *push);
+
+/* All open ones, while none can be opened, closed or forked. */
+void rpcprof_push_walk(void (*fn)(void *arg, struct rpcprof_push *push), void *arg);
+
+/* What became of the profiles of all open ones, as metrics. */
+void rpcprof_push_write_metrics(FILE *out);
 
 #endif

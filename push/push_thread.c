@@ -149,6 +149,7 @@ static void note_success(struct rpcprof_push *push, struct rpcprof_waiting *wait
 	push->failures = 0;
 	push->stats.sent_bytes += waiting->length;
 	push->stats.last_success_ns = rpcprof_push_utc_ns();
+	push->stats.since_success = 0;
 	pause_after_late(push, waiting);
 	drop(push, waiting, &push->stats.sent);
 }

@@ -223,6 +223,7 @@ struct rpcprof_push_stats {
 	uint64_t spool_errors;  /* could not be written: dropped_full or dropped_closed */
 	uint64_t spool_damaged; /* files that are not whole, deleted */
 	uint64_t spool_pruned;  /* files deleted for spool_bytes and max_age_s */
+	uint64_t since_success; /* taken since the last that arrived */
 	int64_t last_success_ns; /* UTC; 0: none yet */
 	int64_t last_failure_ns;
 	uint32_t last_status; /* of HTTP, at the last failure; 0: there was no answer */

@@ -15,6 +15,8 @@
 
 #include "push/fit_internal.h"
 #include "push/labels_internal.h"
+#include "rpcprof/control.h"
+#include "rpcprof/metrics.h"
 #include "rpcprof/push.h"
 
 /* A sink that answers as it is told and remembers what it was sent. */
@@ -590,4 +592,62 @@ Test(push, forked_child_has_none)
 	cr_assert_eq(send_small(push, 1, now_ns()), 0);
 	cr_assert_eq(rpcprof_push_close(push, 60000), 0);
 	cr_assert_str_eq(sink.seen, "1 ");
+}
+
+static bool metrics_have(const char *line)
+{
+	size_t length;
+	char *text = NULL;
+	bool found;
+
+	cr_assert_eq(rpcprof_metrics_text(NULL, &text, &length), 0);
+	found = strstr(text, line) != NULL;
+	free(text);
+	return found;
+}
+
+Test(push, metrics_show_what_became_of_each)
+{
+	struct rpcprof_push_config config = quick(), other = quick();
+	struct rpcprof_push *first, *second;
+
+	cr_assert_eq(rpcprof_init(NULL), 0);
+	cr_assert(!metrics_have("rpcprof_push_"));
+	first = open_push(&config);
+	other.sink = NULL;
+	other.url = "http://127.0.0.1:1/a\"b";
+	second = open_push(&other);
+	cr_assert_eq(send_small(first, 1, now_ns()), 0);
+	cr_assert_eq(rpcprof_push_flush(first, 60000), 0);
+	cr_assert(metrics_have("\nrpcprof_push_sent_total{push=\"0\",url=\"the sink\"} 1\n"));
+	cr_assert(metrics_have("\nrpcprof_push_sent_total{push=\"1\",url=\"http://127.0.0.1:1/a\\\"b\"} 0\n"));
+	cr_assert(metrics_have("\nrpcprof_push_last_success_timestamp_seconds{push=\"1\",url=\"http://127.0.0.1:1/a\\\"b\"} 0."));
+	cr_assert(!metrics_have("\nrpcprof_push_last_success_timestamp_seconds{push=\"0\",url=\"the sink\"} 0."));
+	rpcprof_push_close(second, 0);
+	rpcprof_push_close(first, 0);
+	cr_assert(!metrics_have("rpcprof_push_"));
+	first = open_push(&config);
+	cr_assert(metrics_have("{push=\"0\""));
+	rpcprof_push_close(first, 0);
+}
+
+#define SINCE "\nrpcprof_push_profiles_since_success{push=\"0\",url=\"the sink\"} "
+
+Test(push, metrics_count_profiles_since_one_arrived)
+{
+	struct rpcprof_push_config config = quick();
+	struct rpcprof_push *push = open_push(&config);
+
+	cr_assert_eq(rpcprof_init(NULL), 0);
+	sink.failures = 2;
+	sink.answer = RPCPROF_REFUSED;
+	for (int i = 1; i <= 2; i++)
+		cr_assert_eq(send_small(push, i, now_ns()), 0);
+	cr_assert_eq(rpcprof_push_flush(push, 60000), 0);
+	cr_assert(metrics_have(SINCE "2\n"));
+	cr_assert(metrics_have("\nrpcprof_push_dropped_total{push=\"0\",url=\"the sink\",reason=\"refused\"} 2\n"));
+	cr_assert_eq(send_small(push, 3, now_ns()), 0);
+	cr_assert_eq(rpcprof_push_flush(push, 60000), 0);
+	cr_assert(metrics_have(SINCE "0\n"));
+	rpcprof_push_close(push, 0);
 }
