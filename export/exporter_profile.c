@@ -66,7 +66,7 @@ int rpcprof_profiles_begin(void)
 	int64_t status;
 
 	pthread_mutex_lock(&lock);
-	status = open_collector();
+	status = ensure_collector();
 	if (status == 0)
 		status = rpcprof_collector_collect(0);
 	if (status >= 0)
