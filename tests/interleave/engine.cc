@@ -542,6 +542,12 @@ uint64_t twin_and(void *address, unsigned bytes, uint64_t value, int order, twin
 	              [=](uint64_t before) { return before & value; });
 }
 
+uint64_t twin_or(void *address, unsigned bytes, uint64_t value, int order, twin_place place)
+{
+	return change(address, bytes, "or", order, place,
+	              [=](uint64_t before) { return before | value; });
+}
+
 int twin_cas(void *address, unsigned bytes, void *expected, uint64_t value, int order,
              int order_if_not, twin_place place)
 {
@@ -606,7 +612,7 @@ void interleave_fail(const char *what, const char *file, int line)
 int main(int argc, char **argv)
 {
 	const interleave_case *const all[] = {tag_cases, buffer_cases, stat_cases, cell_cases,
-	                                      control_cases, grpc_cases};
+	                                      control_cases, grpc_cases, lock_cases};
 	int ran = 0, failed = 0;
 
 	for (const interleave_case *cases : all) {

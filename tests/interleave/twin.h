@@ -26,6 +26,7 @@ uint64_t twin_exchange(void *word, unsigned bytes, uint64_t value, int order,
                        struct twin_place place);
 uint64_t twin_add(void *word, unsigned bytes, uint64_t value, int order, struct twin_place place);
 uint64_t twin_and(void *word, unsigned bytes, uint64_t value, int order, struct twin_place place);
+uint64_t twin_or(void *word, unsigned bytes, uint64_t value, int order, struct twin_place place);
 int twin_cas(void *word, unsigned bytes, void *expected, uint64_t value, int order,
              int order_if_not, struct twin_place place);
 void twin_fence(int order, struct twin_place place);
@@ -50,6 +51,8 @@ uint32_t twin_cpu(void);
 #define __atomic_fetch_sub(p, v, order) __atomic_fetch_add((p), -(v), (order))
 #define __atomic_fetch_and(p, v, order)                                                        \
 	((__typeof__(*(p)))twin_and((p), sizeof(*(p)), (uint64_t)(v), (order), TWIN_HERE))
+#define __atomic_fetch_or(p, v, order)                                                         \
+	((__typeof__(*(p)))twin_or((p), sizeof(*(p)), (uint64_t)(v), (order), TWIN_HERE))
 #define __atomic_compare_exchange_n(p, expected, v, weak, order, order_if_not)                 \
 	(twin_cas((p), sizeof(*(p)), (expected), (uint64_t)(v), (order), (order_if_not),       \
 	          TWIN_HERE) != 0)
