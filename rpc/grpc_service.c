@@ -72,17 +72,9 @@ static void *serve(void *arg)
 
 /* What configurations say. */
 
-static bool token_is_good(const char *token)
-{
-	size_t bytes = token != NULL ? strlen(token) : RPCPROF_TOKEN_MIN;
-
-	return bytes >= RPCPROF_TOKEN_MIN && bytes <= RPCPROF_TOKEN_MAX;
-}
-
 static int check(const struct rpcprof_grpc_service_config *config)
 {
 	struct rpcprof_counters counters;
-	const struct rpcprof_tokens *tokens = &config->tokens;
 
 	if (config->size != sizeof(*config))
 		return refuse("size is not that of struct rpcprof_grpc_service_config");
@@ -90,11 +82,8 @@ static int check(const struct rpcprof_grpc_service_config *config)
 		return -ENODEV;
 	if (config->answer_max != 0 && config->answer_max < RPCPROF_ANSWER_MAX_LEAST)
 		return refuse("answer_max is less than RPCPROF_ANSWER_MAX_LEAST, 256 KiB");
-	if (!token_is_good(tokens->read) || !token_is_good(tokens->control))
-		return refuse("a token has 16 to 256 bytes");
-	if (tokens->read != NULL && tokens->control != NULL &&
-	    strcmp(tokens->read, tokens->control) == 0)
-		return refuse("the tokens to read and to control are the same");
+	if (rpcprof_tokens_validate(&config->tokens) != 0)
+		return -EINVAL;
 	if ((config->tls_certificate_file == NULL) != (config->tls_key_file == NULL) ||
 	    (config->tls_client_ca_file != NULL && config->tls_key_file == NULL))
 		return refuse("TLS takes a certificate and its key");
@@ -359,7 +348,7 @@ static int open_own(struct rpcprof_grpc_service *service,
 	int error;
 
 	service->own = true;
-	service->trust = is_unix(config->address) || !tokens ? GRPC_TRUST_ALL : GRPC_TRUST_TOKEN;
+	service->trust_all = is_unix(config->address) || !tokens;
 	service->server = make_server();
 	if (config->tls_key_file != NULL) {
 		error = listen_tls(service, config);
@@ -430,7 +419,6 @@ int rpcprof_grpc_server_start(grpc_server *server, const struct rpcprof_grpc_ser
 	if (service == NULL)
 		return -ENOMEM;
 	service->server = server;
-	service->trust = GRPC_TRUST_PEER;
 	error = register_methods(service);
 	if (error == 0)
 		error = start(service);

@@ -10,7 +10,6 @@
 #include <grpc/support/alloc.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "rpc/grpc_service_internal.h"
 
@@ -178,19 +177,6 @@ static void answer_next(struct grpc_service_call *c)
 
 /* Who asks. */
 
-static bool is_local(grpc_call *call)
-{
-	char *peer = grpc_call_get_peer(call);
-	bool local = strncmp(peer, "unix:", 5) == 0 || strncmp(peer, "unix-abstract:", 14) == 0 ||
-	             strncmp(peer, "ipv4:127.", 9) == 0 ||
-	             strncmp(peer, "ipv6:[::1]:", 11) == 0 ||
-	             strncmp(peer, "ipv6:%5B::1%5D:", 15) == 0 ||
-	             strncmp(peer, "ipv6:[::ffff:127.", 17) == 0;
-
-	gpr_free(peer);
-	return local;
-}
-
 static bool is_encrypted(grpc_call *call)
 {
 	grpc_auth_context *context = grpc_call_auth_context(call);
@@ -213,40 +199,36 @@ static bool is_encrypted(grpc_call *call)
 /* The bearer's token: not terminated; NULL if there is none. */
 static const char *find_token(const grpc_metadata_array *metadata, size_t *bytes)
 {
-	static const char scheme[] = "Bearer ";
-	const size_t scheme_bytes = sizeof(scheme) - 1;
+	const char *token = NULL;
 
-	for (size_t i = 0; i < metadata->count; i++) {
+	for (size_t i = 0; i < metadata->count && token == NULL; i++) {
 		const grpc_slice *value = &metadata->metadata[i].value;
-		const char *text = (const char *)GRPC_SLICE_START_PTR(*value);
 
-		if (grpc_slice_str_cmp(metadata->metadata[i].key, "authorization") != 0 ||
-		    GRPC_SLICE_LENGTH(*value) < scheme_bytes ||
-		    strncasecmp(text, scheme, scheme_bytes) != 0)
+		if (grpc_slice_str_cmp(metadata->metadata[i].key, "authorization") != 0)
 			continue;
-		*bytes = GRPC_SLICE_LENGTH(*value) - scheme_bytes;
-		return text + scheme_bytes;
+		*bytes = GRPC_SLICE_LENGTH(*value);
+		token = rpcprof_bearer_token((const char *)GRPC_SLICE_START_PTR(*value), bytes);
 	}
-	return NULL;
+	return token;
 }
 
+/* A private server's token was let through by what it listens with, or by who configured it. */
 static enum rpcprof_permission permission_of(const struct grpc_service_call *c)
 {
 	const struct rpcprof_grpc_service *service = c->service;
 	const struct rpcprof_tokens tokens = {service->read_token, service->control_token};
+	struct rpcprof_peer peer = {.encrypted = service->own || service->plaintext_token ||
+	                                         is_encrypted(c->call)};
 	enum rpcprof_permission permission;
-	const char *token;
-	size_t bytes = 0;
+	char *address;
 
-	if (service->trust == GRPC_TRUST_ALL)
+	if (service->trust_all)
 		return RPCPROF_MAY_CONTROL;
-	if (service->trust == GRPC_TRUST_PEER && tokens.read == NULL && tokens.control == NULL)
-		return is_local(c->call) ? RPCPROF_MAY_CONTROL : RPCPROF_MAY_NOTHING;
-	token = find_token(&c->metadata, &bytes);
-	permission = rpcprof_tokens_check(&tokens, token, bytes);
-	if (service->trust == GRPC_TRUST_PEER && !service->plaintext_token &&
-	    !is_local(c->call) && !is_encrypted(c->call))
-		return RPCPROF_MAY_NOTHING;
+	address = grpc_call_get_peer(c->call);
+	peer.address = address;
+	peer.token = find_token(&c->metadata, &peer.token_bytes);
+	permission = rpcprof_peer_check(&tokens, &peer);
+	gpr_free(address);
 	return permission;
 }
 

@@ -15,13 +15,6 @@
 
 #include "rpcprof/grpc_service.h"
 
-/* Who is believed. */
-enum grpc_trust {
-	GRPC_TRUST_ALL,   /* whoever got a connection */
-	GRPC_TRUST_TOKEN, /* bearers of a token */
-	GRPC_TRUST_PEER   /* of a server of the user's: peers on this machine, bearers of a token */
-};
-
 /* A listening socket. */
 struct grpc_address {
 	int file;          /* -1: none */
@@ -63,7 +56,7 @@ struct rpcprof_grpc_service {
 	grpc_completion_queue *queue;
 	bool own;      /* the server is ours */
 	bool stopping; /* core gives back what waited for calls */
-	enum grpc_trust trust;
+	bool trust_all; /* whoever got a connection may control */
 	bool plaintext_token;
 	uint32_t answer_max;
 	char *read_token, *control_token;

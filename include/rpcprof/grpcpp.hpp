@@ -598,14 +598,31 @@ private:
 } /* namespace detail */
 #pragma GCC visibility pop
 
-/** Makes an interceptor for each call that begins while the switch is on. */
+namespace detail {
+
+/* What asks about the recorded calls is none of them. */
+inline bool asks_profiling(const char *method) noexcept
+{
+	static constexpr char ours[] = "/rpcprof.v1.Profiling/";
+	static constexpr char grpc_gos[] = "/grpc.go.profiling.v1alpha.Profiling/";
+
+	return std::strncmp(method, ours, sizeof(ours) - 1) == 0 ||
+	       std::strncmp(method, grpc_gos, sizeof(grpc_gos) - 1) == 0;
+}
+
+} /* namespace detail */
+
+/** Makes an interceptor for each call that begins while the switch is on, but for those of the
+ * Profiling services (grpcpp_service.hpp). */
 class ServerInterceptorFactory final
 	: public grpc::experimental::ServerInterceptorFactoryInterface {
 public:
 	grpc::experimental::Interceptor *
 	CreateServerInterceptor(grpc::experimental::ServerRpcInfo *info) override
 	{
-		return rpcprof_enabled() ? new detail::ServerInterceptor(info) : nullptr;
+		if (!rpcprof_enabled() || detail::asks_profiling(info->method()))
+			return nullptr;
+		return new detail::ServerInterceptor(info);
 	}
 };
 

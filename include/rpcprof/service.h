@@ -70,6 +70,44 @@ struct rpcprof_tokens {
 enum rpcprof_permission rpcprof_tokens_check(const struct rpcprof_tokens *tokens,
                                              const char *token, size_t bytes);
 
+/**
+ * Whether tokens are of the form that they are to have; the log says what is not.
+ *
+ * @return  0; -EINVAL: one is too short or too long, or both are the same
+ *
+ * Threads:  any
+ * Progress: as the log's
+ */
+int rpcprof_tokens_validate(const struct rpcprof_tokens *tokens);
+
+/** Who asks, as gRPC knows it. Borrowed. */
+struct rpcprof_peer {
+	const char *address; /* as gRPC writes it: "ipv4:127.0.0.1:58768", "unix:" */
+	const char *token;   /* from rpcprof_bearer_token(), not terminated; NULL: none */
+	size_t token_bytes;
+	uint32_t encrypted;  /* 1: nobody in between can read the token */
+};
+
+/**
+ * What somebody may do who asks on a server of the program's own: without tokens, peers on this
+ * machine may control and others nothing; with tokens, their bearers, who have to come encrypted if
+ * not from this machine.
+ *
+ * Threads:  any
+ * Progress: wait-free; allocates: never
+ */
+enum rpcprof_permission rpcprof_peer_check(const struct rpcprof_tokens *tokens,
+                                           const struct rpcprof_peer *peer);
+
+/**
+ * The token in the value of metadata `authorization`: what is behind "Bearer ".
+ *
+ * @param value  not terminated
+ * @param bytes  the value's length, then the token's; untouched if there is none
+ * @return       into value; NULL: another scheme
+ */
+const char *rpcprof_bearer_token(const char *value, size_t *bytes);
+
 /** A request. Set size; borrowed until rpcprof_service_begin() returns. */
 struct rpcprof_service_request {
 	size_t size;          /* sizeof(struct rpcprof_service_request) */

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-# grpcgo.sh SOURCE SERVER CLIENT DIRECTORY: the profiling command of grpc-go, as its authors wrote
+# grpcgo.sh SOURCE CLIENT DIRECTORY SERVER...: the profiling command of grpc-go, as its authors wrote
 # it, against a server of ours: it switches recording on and off, and takes the calls; what it then
 # draws is compared call by call with our own dump.
-source=$1 server=$2 client=$3 dir=$4
+source=$1 client=$2 dir=$3
+shift 3
 . "$(dirname "$0")/lib.sh"
 mkdir -p "$dir"
 rm -f "$dir"/server.out "$dir"/*.json "$dir"/snapshot
@@ -19,7 +20,7 @@ done
 	die "grpc-go's command does not build: are its modules to be had?" \
 		"Configure with -DRPCPROF_TEST_GRPC_GO=OFF to leave it out"
 
-"$server" --address 127.0.0.1:0 --service server --seconds 200 >"$dir/server.out" &
+"$@" >"$dir/server.out" &
 server_pid=$!
 trap 'kill $server_pid 2>/dev/null || true' EXIT
 address=127.0.0.1:$(await "listening on port" "$dir/server.out")

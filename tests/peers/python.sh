@@ -29,4 +29,5 @@ timeout 100 "$python" "$peers/ask.py" service.out ca.pem certificate.pem key.pem
 exec 3>&-
 trap - EXIT
 wait $pid || { cat service.err >&2; die "the service ended with $?"; }
-[ -z "$(ls rpcprof)" ] || die "it left $(ls rpcprof)"
+left=$(find rpcprof private -type s 2>/dev/null || true)
+[ -z "$left" ] || die "it left $left"

@@ -7,11 +7,10 @@
 #include <stdlib.h>
 
 #include "rpcprof/call.h"
-#include "rpcprof/grpc_service.h"
 #include "rpcprof/rpcprof.h"
+#include "serve.h"
 
 #define CALLS 1000
-#define STOP_MS 20000
 
 static void record(unsigned i)
 {
@@ -26,24 +25,23 @@ static void record(unsigned i)
 	rpcprof_call_end(&call);
 }
 
-static struct rpcprof_grpc_service *open_service(const char *name,
-                                                 const struct rpcprof_grpc_service_config *config)
+static struct serve *open_service(const char *name,
+                                  const struct rpcprof_grpc_service_config *config)
 {
-	struct rpcprof_grpc_service *service;
-	int error = rpcprof_grpc_service_open(config, &service);
+	struct serve *serve = serve_open(config);
 
-	if (error != 0) {
-		fprintf(stderr, "%s: %d\n", name, error);
+	if (serve == NULL) {
+		fprintf(stderr, "%s: it cannot be served\n", name);
 		exit(EXIT_FAILURE);
 	}
-	printf("%s %s\n", name, rpcprof_grpc_service_address(service));
-	return service;
+	printf("%s %s\n", name, serve_address(serve));
+	return serve;
 }
 
 int main(int argc, char **argv)
 {
 	struct rpcprof_grpc_service_config config = {.size = sizeof(config)};
-	struct rpcprof_grpc_service *services[4];
+	struct serve *services[4];
 	struct rpcprof_stat in_flight;
 	int status = 0;
 
@@ -52,7 +50,7 @@ int main(int argc, char **argv)
 	for (unsigned i = 0; i < CALLS; i++)
 		record(i);
 	in_flight = rpcprof_stat_begin(RPCPROF_TAG_SERVER);
-	services[0] = open_service("private", NULL);
+	services[0] = open_service("private", &config);
 	config.address = "127.0.0.1:0";
 	config.tokens.read = "the-token-to-read-with";
 	config.tokens.control = "the-token-to-control-with";
@@ -68,7 +66,7 @@ int main(int argc, char **argv)
 		;
 	rpcprof_stat_end(in_flight);
 	for (unsigned i = 0; i < 4; i++)
-		status |= rpcprof_grpc_service_stop(services[i], STOP_MS);
+		status |= serve_stop(services[i]);
 	rpcprof_fini();
 	return status == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

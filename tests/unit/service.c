@@ -58,6 +58,52 @@ Test(service, who_may_read_may_not_control, .init = start)
 	cr_assert_eq(ask_as(RPCPROF_MAY_READ, OURS "InFlight"), 0);
 }
 
+static enum rpcprof_permission of_peer(const struct rpcprof_tokens *some, const char *address,
+                                       const char *token, bool encrypted)
+{
+	struct rpcprof_peer peer = {.address = address, .token = token, .encrypted = encrypted};
+
+	peer.token_bytes = token != NULL ? strlen(token) : 0;
+	return rpcprof_peer_check(some, &peer);
+}
+
+Test(service, who_comes_from_where)
+{
+	static const char *const local[] = {"unix:", "unix-abstract:x", "ipv4:127.0.0.1:5",
+	                                    "ipv6:[::1]:5", "ipv6:%5B::1%5D:5",
+	                                    "ipv6:[::ffff:127.0.0.1]:5"};
+	static const char *const remote[] = {"ipv4:12.7.0.1:5", "ipv6:[::2]:5", "ipv4:128.0.0.1:1", ""};
+	static const struct rpcprof_tokens none = {NULL, NULL};
+
+	for (size_t i = 0; i < sizeof(local) / sizeof(local[0]); i++) {
+		cr_assert_eq(of_peer(&none, local[i], NULL, false), RPCPROF_MAY_CONTROL);
+		cr_assert_eq(of_peer(&tokens, local[i], NULL, false), RPCPROF_MAY_NOTHING);
+		cr_assert_eq(of_peer(&tokens, local[i], read_token, false), RPCPROF_MAY_READ);
+	}
+	for (size_t i = 0; i < sizeof(remote) / sizeof(remote[0]); i++) {
+		cr_assert_eq(of_peer(&none, remote[i], NULL, true), RPCPROF_MAY_NOTHING);
+		cr_assert_eq(of_peer(&tokens, remote[i], NULL, true), RPCPROF_MAY_NOTHING);
+		cr_assert_eq(of_peer(&tokens, remote[i], control_token, false),
+		             RPCPROF_MAY_NOTHING);
+		cr_assert_eq(of_peer(&tokens, remote[i], control_token, true),
+		             RPCPROF_MAY_CONTROL);
+	}
+}
+
+Test(service, a_bearers_token)
+{
+	static const char value[] = "bearer a b";
+	size_t bytes = sizeof(value) - 1;
+
+	cr_assert_eq(rpcprof_bearer_token(value, &bytes), value + 7);
+	cr_assert_eq(bytes, 3);
+	bytes = 6;
+	cr_assert_null(rpcprof_bearer_token(value, &bytes));
+	cr_assert_eq(bytes, 6);
+	bytes = 9;
+	cr_assert_null(rpcprof_bearer_token("Basic a b", &bytes));
+}
+
 Test(service, tokens_say_who_one_is)
 {
 	static const struct rpcprof_tokens none = {NULL, NULL}, brief = {"short", "short"};
