@@ -43,6 +43,7 @@
 
 #include "rpcprof/call.h"
 #include "rpcprof/timer.h"
+#include "rpcprof/trace.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -57,9 +58,7 @@ enum rpcprof_grpc_trace_origin {
 };
 
 struct rpcprof_grpc_trace {
-	uint8_t trace_id[16];
-	uint8_t span_id[8]; /* the client's */
-	uint8_t flags;
+	struct rpcprof_trace context;
 	uint8_t origin; /* enum rpcprof_grpc_trace_origin */
 };
 

@@ -25,6 +25,7 @@ struct Seen {
 	int32_t status; /* -1: not set */
 	uint64_t begin, end, connection;
 	uint64_t wall_ns, frames_ns;
+	std::string trace; /* trace id and span id, 24 bytes; empty: none */
 	std::vector<SeenStage> stages;
 
 	int count(const std::string &name) const
@@ -44,6 +45,7 @@ inline int seen_add(void *arg, const struct rpcprof_view *view)
 	struct rpcprof_stack_part part = {};
 	struct rpcprof_clock_map map;
 	struct rpcprof_timer_view timer;
+	uint8_t trace[24];
 	uint32_t number;
 	Seen seen = {};
 
@@ -53,6 +55,8 @@ inline int seen_add(void *arg, const struct rpcprof_view *view)
 	seen.begin = rpcprof_view_begin(view);
 	seen.end = rpcprof_view_end(view);
 	rpcprof_view_connection(view, &seen.connection, &number);
+	if (rpcprof_view_trace(view, trace, trace + 16))
+		seen.trace.assign(reinterpret_cast<char *>(trace), sizeof(trace));
 	for (uint32_t i = 0; i < view->slots; i++)
 		if (rpcprof_view_timer(view, i, &timer))
 			seen.stages.push_back({rpcprof_tag_name(timer.tag, nullptr), timer.begin,

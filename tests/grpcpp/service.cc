@@ -377,7 +377,7 @@ Test(grpcpp_service, a_client_goes_away)
 	cr_assert_eq(status_of(server, nullptr), grpc::StatusCode::OK);
 }
 
-Test(grpcpp_service, the_server_shuts_down_under_a_profile, .timeout = 60)
+Test(grpcpp_service, the_server_shuts_down_under_a_profile)
 {
 	grpc::ClientContext context;
 	pb::ProfileRequest request;
@@ -395,7 +395,7 @@ Test(grpcpp_service, the_server_shuts_down_under_a_profile, .timeout = 60)
 
 /* More than flow control lets through, and nobody takes it: the call is over after its time, and
  * what was taken out is there for the next. */
-Test(grpcpp_service, a_reader_that_takes_nothing_is_cut_off, .timeout = 60)
+Test(grpcpp_service, a_reader_that_takes_nothing_is_cut_off)
 {
 	grpc::ClientContext context;
 	pb::DrainResponse batch;
@@ -414,7 +414,7 @@ Test(grpcpp_service, a_reader_that_takes_nothing_is_cut_off, .timeout = 60)
 }
 
 /* Many at once, of all kinds, ended in every way: for the sanitizers. */
-Test(grpcpp_service, asked_by_many_while_it_stops, .timeout = 120)
+Test(grpcpp_service, asked_by_many_while_it_stops)
 {
 	std::vector<std::thread> askers;
 	std::atomic<bool> over{false};
