@@ -94,6 +94,9 @@ endif()
 if(TARGET rpcprof_preload) # where the command looks for it, whatever the prefix
   install(TARGETS rpcprof_preload LIBRARY DESTINATION lib/rpcprof)
 endif()
+if(TARGET rpcprof_preload_push)
+  install(TARGETS rpcprof_preload_push LIBRARY DESTINATION lib/rpcprof)
+endif()
 
 list(REMOVE_DUPLICATES package_modules)
 configure_package_config_file(cmake/rpcprof-config.cmake.in ${generated_dir}/rpcprof-config.cmake

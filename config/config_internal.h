@@ -95,6 +95,9 @@ void config_clear(struct config *config);
 /* Whether an environment asks for profiles to be sent or written: cheap, may be wrong to say yes. */
 bool config_is_asked_for(void);
 
+/* Variables of ours that are no keys. */
+bool config_is_no_key(const char *variable, size_t length);
+
 /* For the readers: 0 or -EINVAL, -ENOMEM with config->error. What has a value keeps it. */
 int config_set(struct config *config, size_t server, const struct config_key *key, const char *text,
                const char *source, bool foreign);

@@ -57,17 +57,6 @@ int config_read_settings(struct config *config, const struct rpcprof_setting *se
 	return error;
 }
 
-/* Variables of ours that are no keys. */
-static bool is_no_setting(const char *variable, size_t length)
-{
-	static const char *const others[] = {"RPCPROF_LOG", CONFIG_FILE_VARIABLE};
-
-	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
-		if (strlen(others[i]) == length && memcmp(others[i], variable, length) == 0)
-			return true;
-	return strncmp(variable, "RPCPROF_PRELOAD_", strlen("RPCPROF_PRELOAD_")) == 0;
-}
-
 static bool is_known(const char *variable, size_t length)
 {
 	char name[64];
@@ -77,7 +66,7 @@ static bool is_known(const char *variable, size_t length)
 		if (strlen(name) == length && memcmp(name, variable, length) == 0)
 			return true;
 	}
-	return is_no_setting(variable, length);
+	return config_is_no_key(variable, length);
 }
 
 /* Not an error: another version's programs may run in the same environment. */
@@ -108,20 +97,6 @@ int config_read_environment(struct config *config)
 	}
 	note_unknown(config);
 	return error;
-}
-
-bool config_is_asked_for(void)
-{
-	if (getenv("PYROSCOPE_SERVER_ADDRESS") != NULL)
-		return true;
-	for (char **line = environ; line != NULL && *line != NULL; line++) {
-		size_t length = strcspn(*line, "=");
-
-		if (strncmp(*line, CONFIG_PREFIX, strlen(CONFIG_PREFIX)) == 0 &&
-		    (length == strlen(CONFIG_FILE_VARIABLE) || !is_no_setting(*line, length)))
-			return true;
-	}
-	return false;
 }
 
 static bool is_wanted(const char *attribute)

@@ -15,8 +15,7 @@
 static pid_t process; /* that records; a forked child is another */
 static char control[256]; /* the control address; "": the default */
 
-/* Not by stdio, which the program may have closed or be inside. */
-__attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
+void preload_say(const char *format, ...)
 {
 	char line[PRELOAD_PATH_MAX + 128] = "rpcprof: ";
 	size_t length = strlen(line);
@@ -50,7 +49,7 @@ static void warn_without_core(void)
 
 	if (first && atoi(first) == (int)getpid() && !flag(PRELOAD_FOLLOW) &&
 	    !dlsym(RTLD_NEXT, "grpc_init"))
-		say("%s is not linked to the shared library of gRPC core: nothing is recorded "
+		preload_say("%s is not linked to the shared library of gRPC core: nothing is recorded "
 		    "unless it loads that later", program_invocation_short_name);
 }
 
@@ -59,7 +58,7 @@ static void record(bool off)
 	int error = rpcprof_init(NULL);
 
 	if (error != 0) {
-		say("nothing is recorded: %s", strerror(-error));
+		preload_say("nothing is recorded: %s", strerror(-error));
 		return;
 	}
 	process = getpid();
@@ -70,11 +69,16 @@ void preload_core_called(void)
 {
 	int error;
 
-	if (process == 0 || process != getpid() || strcmp(control, "none") == 0)
+	if (process == 0 || process != getpid())
 		return;
-	error = preload_control_start(control[0] ? control : NULL);
-	if (error != 0)
-		say("no control address: %s", strerror(-error));
+	if (strcmp(control, "none") != 0) {
+		error = preload_control_start(control[0] ? control : NULL);
+		if (error != 0)
+			preload_say("no control address: %s", strerror(-error));
+	}
+#ifdef RPCPROF_CONFIG
+	preload_push_start();
+#endif
 }
 
 __attribute__((constructor)) static void start(void)
@@ -86,7 +90,7 @@ __attribute__((constructor)) static void start(void)
 	if (address)
 		snprintf(control, sizeof(control), "%s", address);
 	if (records_itself()) {
-		say("nothing is recorded: the program has rpcprof of its own");
+		preload_say("nothing is recorded: the program has rpcprof of its own");
 	} else {
 		warn_without_core();
 		record(flag(PRELOAD_OFF));
@@ -108,5 +112,5 @@ __attribute__((destructor)) static void finish(void)
 		return; /* it never called core */
 	error = preload_output_write();
 	if (error != 0)
-		say("the calls could not be written: %s", strerror(-error));
+		preload_say("the calls could not be written: %s", strerror(-error));
 }

@@ -5,6 +5,7 @@
  */
 #include "export/metrics_internal.h"
 #include "push/push_internal.h"
+#include "service/service_internal.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct rpcprof_push *all;
@@ -35,6 +36,7 @@ static void watch(void)
 {
 	(void)pthread_atfork(prepare, parent, child);
 	rpcprof_metrics_add_source(rpcprof_push_write_metrics);
+	service_pushes_set(rpcprof_push_tell);
 }
 
 /* The smallest that is free: however many are opened and closed, metrics see few. */

@@ -77,4 +77,8 @@ void rpcprof_push_walk(void (*fn)(void *arg, struct rpcprof_push *push), void *a
 /* What became of the profiles of all open ones, as metrics. */
 void rpcprof_push_write_metrics(FILE *out);
 
+/* The same for a status: where to, and the counters. */
+void rpcprof_push_tell(void (*fn)(void *arg, const char *url,
+                                  const struct rpcprof_push_stats *stats), void *arg);
+
 #endif

@@ -11,6 +11,7 @@
 #include <protobuf-c/protobuf-c.h>
 #include <stdint.h>
 
+#include "rpcprof/push.h" /* the counters; there is a push only if that was built */
 #include "rpcprof/service.h"
 
 /* Messages of our own streams: each fits every asker. */
@@ -84,6 +85,12 @@ void service_switch_forget(void);
 int service_switch(bool on, uint64_t for_ns, bool *was);
 /* Until it switches itself off; 0 = it will not. */
 uint64_t service_switch_off_in_ns(void);
+
+/* Who knows the pushes of this process says so when the first is opened: the service itself does not
+ * need them, and a program that is only recorded does not link them. */
+typedef void service_push_fn(void *arg, const char *url, const struct rpcprof_push_stats *stats);
+typedef void service_pushes_fn(service_push_fn *fn, void *arg);
+void service_pushes_set(service_pushes_fn *pushes);
 
 /* Calls that are held until they are acknowledged. */
 uint64_t service_drain_held(void);

@@ -52,7 +52,7 @@ run 1 config agent.yaml
 
 # The document's tables are the command's.
 run 0 config --keys
-grep '^|' out >keys
-grep -E '^\| (`[a-z_]+` \| `RPCPROF_|key )|^\|---\|---\|---\|---\|$' "$source/docs/export.md" >documented
+grep '^| ' out >keys
+grep -E '^\| (`[a-z_]+` \| `RPCPROF_|key )' "$source/docs/export.md" >documented
 diff keys documented || fail "docs/export.md: its keys are not those of rpcprof config --keys"
 finish

@@ -7,10 +7,10 @@ rpcprof=$1 library=$2 core=$3 control=$4 echo=${5-}
 cd "$dir"
 export XDG_RUNTIME_DIR="$dir" # where the default control addresses are
 
-# It links nothing of gRPC, and exports nothing but what it stands before.
+# It links nothing of gRPC, nor what sends profiles, and exports nothing but what it stands before.
 readelf -d "$library" | sed -n 's/.*NEEDED.*\[\(.*\)\]/\1/p' >needed
 [ -s needed ] || die "no NEEDED list"
-! grep -E 'grpc|libgpr|absl|stdc' needed || die "the library links that"
+! grep -E 'grpc|libgpr|absl|stdc|curl|ssl|yaml' needed || die "the library links that"
 ! nm -D --undefined-only "$library" | grep -E ' (grpc|gpr)_' || die "the library needs that"
 ! nm -D --defined-only "$library" | grep -vE ' [TA] (grpc_|_ZN9grpc_core6Server)' ||
 	die "the library exports that"

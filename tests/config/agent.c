@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * agent CALLS [fork]: records so many calls, in a forked child as well, and knows of its
+ * configuration only what is around it. Prints what became of the profiles of the first server, or
+ * does not wait for it if AGENT_STOP_MS says how long the end may take.
+ */
+#include <rpcprof/agent.h>
+#include <rpcprof/rpcprof.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void record(int calls)
+{
+	uint32_t method = rpcprof_tag_intern(RPCPROF_TAG_METHOD, "/shop.Cart/Add", (size_t)-1);
+
+	for (int i = 0; i < calls; i++) {
+		struct rpcprof_stat stat = rpcprof_stat_begin(RPCPROF_TAG_SERVER);
+
+		rpcprof_stat_set_method(stat, method);
+		RPCPROF_LAP(stat, "/handler");
+		rpcprof_stat_end(stat);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	struct rpcprof_agent_config config = {.size = sizeof(config)};
+	struct rpcprof_push_stats stats = {.size = sizeof(stats)};
+	const char *stop_ms = getenv("AGENT_STOP_MS");
+	char error[512] = "";
+	int status = 0;
+
+	config.error = error;
+	config.error_bytes = sizeof(error);
+	if (rpcprof_agent_start(&config) != 0) {
+		fprintf(stderr, "%s\n", error);
+		return 1;
+	}
+	record(atoi(argv[1]));
+	if (argc > 2) {
+		pid_t child = fork();
+
+		if (child == 0) {
+			record(atoi(argv[1]));
+			_exit(rpcprof_agent_stop(10000) == 0 ? 0 : 2);
+		}
+		if (waitpid(child, &status, 0) != child || status != 0)
+			return 3;
+	}
+	if (rpcprof_agent_push(0) != NULL && stop_ms == NULL) {
+		rpcprof_exporter_flush(10000);
+		rpcprof_push_flush(rpcprof_agent_push(0), 10000);
+		rpcprof_push_get_stats(rpcprof_agent_push(0), &stats);
+		printf("taken %d sent %d\n", (int)stats.taken, (int)stats.sent);
+	}
+	return rpcprof_agent_stop(stop_ms != NULL ? (uint32_t)atoi(stop_ms) : 10000) == 0 ? 0 : 4;
+}
