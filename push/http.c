@@ -29,6 +29,7 @@ struct rpcprof_http {
 	char answer[ANSWER_KEPT + 1];
 	size_t answer_length, answer_read;
 	char error[CURL_ERROR_SIZE];
+	const struct rpcprof_http_request *request; /* the one that is under way */
 };
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -49,8 +50,14 @@ static size_t take_answer(char *bytes, size_t one, size_t length, void *arg)
 {
 	struct rpcprof_http *http = arg;
 	size_t kept = ANSWER_KEPT - http->answer_length;
+	long status = 0;
 
 	(void)one;
+	curl_easy_getinfo(http->easy, CURLINFO_RESPONSE_CODE, &status);
+	if (http->request->take != NULL && status >= 200 && status < 300)
+		return http->request->take(http->request->arg, bytes, length)
+		               ? length
+		               : CURL_WRITEFUNC_ERROR;
 	if (kept > length)
 		kept = length;
 	memcpy(http->answer + http->answer_length, bytes, kept);
@@ -356,6 +363,7 @@ static int make_headers(struct rpcprof_http *http, const struct rpcprof_http_req
 
 static CURLcode perform(struct rpcprof_http *http)
 {
+	const struct rpcprof_http_request *request = http->request;
 	int running = 1, left;
 	CURLcode code = CURLE_ABORTED_BY_CALLBACK;
 	CURLMsg *message;
@@ -366,7 +374,10 @@ static CURLcode perform(struct rpcprof_http *http)
 		if (curl_multi_perform(http->multi, &running) != CURLM_OK)
 			break;
 		if (running != 0)
-			curl_multi_poll(http->multi, NULL, 0, 1000, NULL);
+			curl_multi_poll(http->multi, NULL, 0, request->tick != NULL ? 200 : 1000,
+			                NULL);
+		if (request->tick != NULL)
+			request->tick(request->arg);
 	}
 	while ((message = curl_multi_info_read(http->multi, &left)) != NULL)
 		if (message->msg == CURLMSG_DONE)
@@ -382,13 +393,17 @@ static void set_request(struct rpcprof_http *http, const struct rpcprof_http_req
 
 	curl_easy_setopt(easy, CURLOPT_URL, url);
 	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
-	if (request->form != NULL) {
+	curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
+	if (request->method != NULL) {
+		curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
+	} else if (request->form != NULL) {
 		curl_easy_setopt(easy, CURLOPT_MIMEPOST, request->form);
 	} else {
 		curl_easy_setopt(easy, CURLOPT_POST, 1L);
 		curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->length);
 		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, (const char *)request->body);
 	}
+	http->request = request;
 	http->answer_length = http->answer_read = 0;
 	http->answer[0] = http->error[0] = '\0';
 }
@@ -412,7 +427,7 @@ static enum rpcprof_delivery judge(struct rpcprof_http *http, CURLcode code,
 	return rpcprof_http_judge(&outcome, http->error, reply);
 }
 
-enum rpcprof_delivery rpcprof_http_post(struct rpcprof_http *http,
+enum rpcprof_delivery rpcprof_http_ask(struct rpcprof_http *http,
                                         const struct rpcprof_http_request *request,
                                         struct rpcprof_reply *reply)
 {

@@ -3,8 +3,8 @@
 #define RPCPROF_HTTP_INTERNAL_H
 
 /*
- * POST requests to one server, over connections that are kept. Certificates are verified, redirects
- * not followed. No secret is ever part of a message.
+ * Requests to one server, over connections that are kept. Certificates are verified, redirects not
+ * followed. No secret is ever part of a message.
  */
 #include <stdbool.h>
 
@@ -15,12 +15,18 @@
 struct rpcprof_http;
 
 struct rpcprof_http_request {
+	const char *method;       /* "GET", "DELETE"; NULL: POST */
 	const char *path;         /* after the URL's own, with the query */
 	const char *content_type; /* NULL with form */
 	const uint8_t *body;
 	size_t length;
 	curl_mime *form;          /* instead of a body; from rpcprof_http_form() */
 	const char *answer_type;  /* what the answer to success begins with, NULL: any */
+	/* Takes the answer to success piece by piece; false: enough. NULL: nobody reads it. */
+	bool (*take)(void *arg, const char *bytes, size_t length);
+	/* Called a few times a second until there is all of the answer; NULL: no. */
+	void (*tick)(void *arg);
+	void *arg;
 };
 
 /* NULL, or why this is no URL of a server. */
@@ -31,7 +37,7 @@ int rpcprof_http_open(struct rpcprof_http **http, const struct rpcprof_push_conf
 void rpcprof_http_close(struct rpcprof_http *http);
 
 /* One request. On one thread at a time. */
-enum rpcprof_delivery rpcprof_http_post(struct rpcprof_http *http,
+enum rpcprof_delivery rpcprof_http_ask(struct rpcprof_http *http,
                                         const struct rpcprof_http_request *request,
                                         struct rpcprof_reply *reply);
 

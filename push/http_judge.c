@@ -38,6 +38,7 @@ static void append_answer(char *text, size_t room, const char *body)
 	if (body[0] != '\0')
 		append(text, room, ": ");
 	append(text, room, message != NULL ? message : body);
+	text[strlen(text) - (text[strlen(text) - 1] == ' ')] = '\0'; /* a line's end */
 	json_decref(answer);
 }
 

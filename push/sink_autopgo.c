@@ -13,5 +13,5 @@ enum rpcprof_delivery rpcprof_sink_autopgo(void *arg, const struct rpcprof_sessi
 		.body = session->bytes, .length = session->length};
 
 	snprintf(path, sizeof(path), "/api/profile/%s", session->labels[1].value);
-	return rpcprof_http_post(arg, &request, reply);
+	return rpcprof_http_ask(arg, &request, reply);
 }

@@ -63,7 +63,7 @@ enum rpcprof_delivery rpcprof_sink_ingest(void *arg, const struct rpcprof_sessio
 	if (path == NULL)
 		return no_memory(reply);
 	request.path = path;
-	delivery = rpcprof_http_post(arg, &request, reply);
+	delivery = rpcprof_http_ask(arg, &request, reply);
 	free(path);
 	return delivery;
 }
@@ -139,7 +139,7 @@ enum rpcprof_delivery rpcprof_sink_ingest_form(void *arg, const struct rpcprof_s
 	if (path != NULL && config != NULL)
 		request.form = make_form(arg, session, config);
 	if (request.form != NULL)
-		delivery = rpcprof_http_post(arg, &request, reply);
+		delivery = rpcprof_http_ask(arg, &request, reply);
 	else
 		delivery = no_memory(reply);
 	curl_mime_free(request.form);

@@ -66,7 +66,7 @@ enum rpcprof_delivery rpcprof_sink_pyroscope(void *arg, const struct rpcprof_ses
 		return RPCPROF_NOT_NOW;
 	}
 	request.body = body;
-	delivery = rpcprof_http_post(arg, &request, reply);
+	delivery = rpcprof_http_ask(arg, &request, reply);
 	free(body);
 	return delivery;
 }
