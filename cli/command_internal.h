@@ -23,6 +23,7 @@ struct command {
 	int (*run)(int argc, char **argv); /* argv[0] is "rpcprof NAME"; returns an exit_code */
 };
 
+int command_autopgo(int argc, char **argv);
 int command_config(int argc, char **argv);
 int command_convert(int argc, char **argv);
 int command_diff(int argc, char **argv);
@@ -33,6 +34,8 @@ int command_flame(int argc, char **argv);
 int command_inflight(int argc, char **argv);
 int command_merge(int argc, char **argv);
 int command_profile(int argc, char **argv);
+int command_pull(int argc, char **argv);
+int command_push(int argc, char **argv);
 int command_report(int argc, char **argv);
 int command_snapshot(int argc, char **argv);
 int command_run(int argc, char **argv);
@@ -46,16 +49,30 @@ __attribute__((format(printf, 2, 3))) int complain(enum exit_code code, const ch
 /* Flushes stdout: EXIT_DONE, or a complaint if something could not be written. */
 int finish_stdout(void);
 
-/* On stderr if that is a terminal and more than a second has gone by: "what: 42 %". */
+/* A bar on stderr if that is a terminal and more than a second has gone by: so much of what there is
+ * is done; or the answer takes so long, 0: nobody knows how long. To be called again and again. */
 void progress(const char *what, size_t done, size_t whole);
-/* Takes the line away again. */
+void progress_wait(const char *what, uint64_t whole_ns);
+/* Takes it away again. */
 void progress_end(void);
+#define PROGRESS_CLEAR "\r\033[K"
+
+/* If a signal ends the command it takes this away first: the bar; the file that is being written,
+ * made as by mkostemp(). */
+void interrupt_clears_line(bool shown);
+int interrupt_create(char *path);
+void interrupt_forgets_file(void);
 
 /* A whole number of 1 and up for an option; else ends by argp_error(). */
 size_t parse_count(struct argp_state *state, const char *option, const char *text);
 
 /* Nanoseconds of "5ms": a number and ns, us, ms, s, m or h; else ends by argp_error(). */
 uint64_t parse_duration(struct argp_state *state, const char *option, const char *text);
+
+/* What a file holds, without blanks at its end; NULL if path is. An exit_code. secret_free() leaves
+ * no trace of it. */
+int secret_read(const char *path, char **text);
+void secret_free(char *text);
 
 /* A file that is written whole or not at all: beside it, then renamed. "-" is stdout. */
 struct output {

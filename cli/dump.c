@@ -95,10 +95,18 @@ static int output_status(int status)
 	return complain(EXIT_SYSTEM, "not written: %s", strerror(-status));
 }
 
+/* What is printed shows by itself how far it is. */
+static void make_way(const struct passes *passes)
+{
+	if (passes->writer->out == stdout && isatty(STDOUT_FILENO))
+		progress_end();
+}
+
 static int write_header(void *arg, const struct dump_header *header)
 {
 	const struct passes *passes = arg;
 
+	make_way(passes);
 	return output_status(rpcprof_dump_write_begin(passes->writer, header));
 }
 
@@ -112,6 +120,7 @@ static int write_call(void *arg, const struct dump_call *call)
 	passes->seen++;
 	if (last != 0 && passes->seen + last <= passes->matches)
 		return EXIT_DONE;
+	make_way(passes);
 	return output_status(rpcprof_dump_write_call(passes->writer, call));
 }
 

@@ -2,7 +2,6 @@
 #include "cli/command_internal.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +39,7 @@ static int open_regular(struct output *output)
 		output->temporary = NULL;
 		return -ENOMEM;
 	}
-	file = mkostemp(output->temporary, O_CLOEXEC);
+	file = interrupt_create(output->temporary);
 	if (file >= 0)
 		output->stream = fdopen(file, "w");
 	if (output->stream != NULL)
@@ -101,6 +100,7 @@ int output_close(struct output *output, int status)
 		error = -errno;
 	if (output->temporary != NULL && (error != 0 || status != EXIT_DONE))
 		unlink(output->temporary);
+	interrupt_forgets_file();
 	free(output->temporary);
 	if (error == 0)
 		return status;

@@ -41,16 +41,6 @@ static grpc_channel *open_channel(const struct remote_call *call)
 	return channel;
 }
 
-static void show_progress(const struct asking *asking)
-{
-	gpr_timespec spent = gpr_time_sub(gpr_now(GPR_CLOCK_MONOTONIC), asking->begin);
-	size_t ns = (size_t)spent.tv_sec * GPR_NS_PER_SEC + (size_t)spent.tv_nsec;
-	size_t whole = asking->call->longer_ns;
-
-	if (whole != 0)
-		progress(asking->call->target, ns < whole ? ns : whole, whole);
-}
-
 /* Waits for the batch of this tag, which has no other name than its address. */
 static bool done(struct asking *asking, void *tag)
 {
@@ -58,7 +48,7 @@ static bool done(struct asking *asking, void *tag)
 	grpc_event event;
 
 	do {
-		show_progress(asking);
+		progress_wait(asking->call->target, asking->call->longer_ns);
 		event = grpc_completion_queue_pluck(
 			asking->queue, tag, gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), step), NULL);
 	} while (event.type == GRPC_QUEUE_TIMEOUT);

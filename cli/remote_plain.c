@@ -2,6 +2,7 @@
 /* A request to a program that `rpcprof run' records: preload_internal.h says how it goes. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,6 +14,7 @@
 #include "preload/preload_internal.h"
 
 #define MESSAGE_BYTES_MAX (16u << 20) /* the service promises 1 MiB */
+#define LOOK_MS 200
 
 enum { DEADLINE_EXCEEDED = 4, INTERNAL = 13, UNAVAILABLE = 14 };
 
@@ -25,7 +27,7 @@ static int32_t fail(int32_t code, char **words)
 
 static bool open_socket(const struct remote_call *call, int *file)
 {
-	uint64_t wait = call->timeout_ns + call->longer_ns;
+	uint64_t wait = call->timeout_ns;
 	struct timeval limit = {(time_t)(wait / 1000000000u), (suseconds_t)(wait / 1000 % 1000000)};
 	struct sockaddr_un to = {.sun_family = AF_UNIX};
 
@@ -76,6 +78,22 @@ static bool send_request(int file, const struct remote_call *call)
 	       send_all(file, call->request, call->length);
 }
 
+/* Shows meanwhile how long it takes. */
+static bool wait_for_part(int file, const struct remote_call *call)
+{
+	struct pollfd answer = {file, POLLIN, 0};
+	uint64_t left_ms = (call->timeout_ns + call->longer_ns) / 1000000;
+
+	while (poll(&answer, 1, LOOK_MS) == 0) {
+		errno = EAGAIN;
+		if (left_ms < LOOK_MS)
+			return false;
+		left_ms -= LOOK_MS;
+		progress_wait(call->target, call->longer_ns);
+	}
+	return true;
+}
+
 /* One part of the answer: its kind, and its bytes with a zero behind them, to free. */
 static bool receive_part(int file, uint32_t *kind, char **bytes, size_t *length)
 {
@@ -97,15 +115,16 @@ static int32_t take_answer(int file, const struct remote_call *call, char **word
 {
 	uint32_t kind = PRELOAD_MESSAGE;
 	size_t length;
-	char *bytes;
+	char *bytes = NULL;
 
-	while (receive_part(file, &kind, &bytes, &length)) {
+	while (wait_for_part(file, call) && receive_part(file, &kind, &bytes, &length)) {
 		if (kind != PRELOAD_MESSAGE) {
 			*words = bytes;
 			return (int32_t)kind;
 		}
 		*said = call->fn(call->arg, (const uint8_t *)bytes, length);
 		free(bytes);
+		bytes = NULL;
 		if (*said != EXIT_DONE)
 			return INTERNAL;
 	}

@@ -7,8 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "export/dump_internal.h"
 
@@ -38,41 +36,6 @@ int finish_stdout(void)
 		return EXIT_DONE;
 	return complain(EXIT_SYSTEM, "standard output: %s",
 	                errno != 0 ? strerror(errno) : "a write failed");
-}
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static bool progress_shown;
-static int64_t progress_begin;
-
-void progress(const char *what, size_t done, size_t whole)
-{
-	static int64_t last;
-	int64_t now = now_ms();
-
-	if (progress_begin == 0)
-		progress_begin = now;
-	if (now - progress_begin < 1000 || now - last < 200 || whole == 0 || !isatty(STDERR_FILENO))
-		return;
-	last = now;
-	progress_shown = true;
-	fputc('\r', stderr);
-	rpcprof_dump_print_name(stderr, what);
-	fprintf(stderr, ": %3.0f %%\033[K", 100.0 * (double)done / (double)whole);
-}
-
-void progress_end(void)
-{
-	if (progress_shown)
-		fputs("\r\033[K", stderr);
-	progress_shown = false;
-	progress_begin = 0; /* what comes next has a second of its own */
 }
 
 size_t parse_count(struct argp_state *state, const char *option, const char *text)
