@@ -4,20 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct arguments;
-
-/* Writes what the files hold. An exit_code. */
-typedef int converter(const struct arguments *arguments, FILE *out);
-
 struct form {
 	const char *name;
 	const char *suffix;  /* of OUT, if no form is named */
 	const char *binary;  /* what it is, if it is nothing for terminals */
-	converter *convert;
-	union {
-		enum rpcprof_dump_format dump;
-		drawing *draw;
-	} by;
+	enum rpcprof_dump_format dump; /* without draw */
+	int (*load)(const struct sources *sources, struct loaded *loaded); /* for draw */
+	drawing *draw;
 };
 
 struct arguments {
@@ -29,7 +22,7 @@ struct arguments {
 static int convert_dump(const struct arguments *arguments, FILE *out)
 {
 	const struct sources *sources = &arguments->sources;
-	struct dump_writer writer = {.out = out, .format = arguments->form->by.dump};
+	struct dump_writer writer = {.out = out, .format = arguments->form->dump};
 	struct input input;
 	int status;
 
@@ -47,7 +40,7 @@ static int convert_dump(const struct arguments *arguments, FILE *out)
 	return status;
 }
 
-static int write_profile(const struct loaded *loaded, FILE *out)
+static int draw_profile(FILE *out, const struct loaded *loaded)
 {
 	struct rpcprof_pprof *profile;
 	uint8_t *bytes;
@@ -66,62 +59,48 @@ static int write_profile(const struct loaded *loaded, FILE *out)
 	return status;
 }
 
-static int convert_to_profile(const struct arguments *arguments, FILE *out)
-{
-	struct loaded loaded;
-	int status = loaded_open(&loaded);
-
-	if (status == EXIT_DONE)
-		status = sources_load_calls(&arguments->sources, &loaded);
-	if (status == EXIT_DONE)
-		status = tree_add_calls(&loaded.tree, &loaded.calls, TREE_THIS);
-	if (status == EXIT_DONE)
-		status = write_profile(&loaded, out);
-	loaded_close(&loaded);
-	return status;
-}
-
-static int convert_to_trace(const struct arguments *arguments, FILE *out)
-{
-	struct loaded loaded;
-	int status = loaded_open(&loaded);
-
-	if (status == EXIT_DONE)
-		status = sources_load_calls(&arguments->sources, &loaded);
-	if (status == EXIT_DONE)
-		status = trace_write(out, &loaded);
-	loaded_close(&loaded);
-	return status;
-}
-
 static int draw_page(FILE *out, const struct loaded *loaded)
 {
 	return page_write(out, loaded, &(struct page){0});
 }
 
-static int convert_to_drawing(const struct arguments *arguments, FILE *out)
+static int load_stacks(const struct sources *sources, struct loaded *loaded)
+{
+	return sources_load_tree(sources, loaded, NULL);
+}
+
+/* A profile of calls, which one of a profile would not be. */
+static int load_calls_as_stacks(const struct sources *sources, struct loaded *loaded)
+{
+	int status = sources_load_calls(sources, loaded);
+
+	return status == EXIT_DONE ? tree_add_calls(&loaded->tree, &loaded->calls, TREE_THIS)
+	                           : status;
+}
+
+static int convert_by_drawing(const struct arguments *arguments, FILE *out)
 {
 	struct loaded loaded;
 	int status = loaded_open(&loaded);
 
 	if (status == EXIT_DONE)
-		status = sources_load_tree(&arguments->sources, &loaded, NULL);
+		status = arguments->form->load(&arguments->sources, &loaded);
 	if (status == EXIT_DONE)
-		status = arguments->form->by.draw(out, &loaded);
+		status = arguments->form->draw(out, &loaded);
 	loaded_close(&loaded);
 	return status;
 }
 
 static const struct form forms[] = {
-	{"table", ".txt", NULL, convert_dump, {.dump = RPCPROF_DUMP_TABLE}},
-	{"json", ".json", NULL, convert_dump, {.dump = RPCPROF_DUMP_JSON}},
-	{"jsonl", ".jsonl", NULL, convert_dump, {.dump = RPCPROF_DUMP_JSON_LINES}},
-	{"proto", ".dump", "a snapshot", convert_dump, {.dump = RPCPROF_DUMP_PROTO}},
-	{"pprof", ".pb.gz", "a profile", convert_to_profile, {0}},
-	{"trace", ".trace", NULL, convert_to_trace, {0}},
-	{"folded", ".folded", NULL, convert_to_drawing, {.draw = folded_write}},
-	{"svg", ".svg", NULL, convert_to_drawing, {.draw = svg_write}},
-	{"html", ".html", "a page", convert_to_drawing, {.draw = draw_page}},
+	{"table", ".txt", .dump = RPCPROF_DUMP_TABLE},
+	{"json", ".json", .dump = RPCPROF_DUMP_JSON},
+	{"jsonl", ".jsonl", .dump = RPCPROF_DUMP_JSON_LINES},
+	{"proto", ".dump", "a snapshot", .dump = RPCPROF_DUMP_PROTO},
+	{"pprof", ".pb.gz", "a profile", .load = load_calls_as_stacks, .draw = draw_profile},
+	{"trace", ".trace", .load = sources_load_calls, .draw = trace_write},
+	{"folded", ".folded", .load = load_stacks, .draw = folded_write},
+	{"svg", ".svg", .load = load_stacks, .draw = svg_write},
+	{"html", ".html", "a page", .load = load_stacks, .draw = draw_page},
 };
 
 #define FORMS (sizeof(forms) / sizeof(forms[0]))
@@ -197,5 +176,7 @@ int command_convert(int argc, char **argv)
 	status = output_open(&output, arguments.sources.output, arguments.form->binary);
 	if (status != EXIT_DONE)
 		return status;
-	return output_close(&output, arguments.form->convert(&arguments, output.stream));
+	status = arguments.form->draw != NULL ? convert_by_drawing(&arguments, output.stream)
+	                                      : convert_dump(&arguments, output.stream);
+	return output_close(&output, status);
 }

@@ -21,9 +21,6 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 	case 'f':
 		arguments->request.duration_ns = parse_duration(state, "--for", argument);
 		return 0;
-	case ARGP_KEY_ARG:
-		remote_refuse_argument(state, argument);
-		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
@@ -37,6 +34,7 @@ static int show(void *arg, const uint8_t *bytes, size_t length)
 		rpcprof__v1__enable_response__unpack(NULL, length, bytes);
 	char time[DUMP_DURATION_CHARS];
 
+	progress_end();
 	if (response == NULL)
 		return complain(EXIT_REMOTE, "%s: an answer that is none", arguments->remote.address);
 	printf("recording: %s", arguments->request.enabled ? "on" : "off");

@@ -34,9 +34,6 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 	case 'S':
 		arguments->side = argument;
 		return 0;
-	case ARGP_KEY_ARG:
-		remote_refuse_argument(state, argument);
-		return 0;
 	case ARGP_KEY_END:
 		if (arguments->output == NULL)
 			argp_error(state, "-o OUT says where the profile goes");

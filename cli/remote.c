@@ -2,15 +2,12 @@
 #include "cli/remote_internal.h"
 #include "rpcprof/v1/profiling.pb-c.h"
 
-#include <ctype.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/filter_internal.h"
 
 #define TIMEOUT_NS 10000000000u
-#define SECRET_BYTES_MAX (1 << 20)
 
 enum option_key { TIMEOUT = 768, TOKEN_FILE, TLS, CA, CERTIFICATE, KEY };
 
@@ -46,6 +43,10 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 		remote->key = argument;
 		remote->tls = true;
 		return 0;
+	case ARGP_KEY_ARG: /* a command that takes files has taken it before */
+		argp_error(state, "no argument is taken, but \"%s\" was given; --address says where",
+		           argument);
+		return 0;
 	case ARGP_KEY_END:
 		if ((remote->certificate == NULL) != (remote->key == NULL))
 			argp_error(state, "--cert and --key go together");
@@ -71,35 +72,6 @@ static const struct argp_option options[] = {
 
 const struct argp remote_argp = {.options = options, .parser = parse};
 
-void remote_refuse_argument(struct argp_state *state, const char *argument)
-{
-	argp_error(state, "no argument is taken, but \"%s\" was given; --address says where",
-	           argument);
-}
-
-/* A file as text; *text NULL if there is no path. */
-static int read_text(const char *path, char **text)
-{
-	FILE *file;
-	size_t length;
-
-	*text = NULL;
-	if (path == NULL)
-		return EXIT_DONE;
-	file = fopen(path, "re");
-	*text = calloc(1, SECRET_BYTES_MAX + 1);
-	length = file != NULL && *text != NULL ? fread(*text, 1, SECRET_BYTES_MAX, file) : 0;
-	if (file == NULL || *text == NULL || ferror(file)) {
-		free(*text);
-		*text = NULL;
-		return complain(EXIT_SYSTEM, "%s: %s", path, strerror(errno));
-	}
-	fclose(file);
-	while (length > 0 && isspace((unsigned char)(*text)[length - 1]))
-		(*text)[--length] = '\0';
-	return EXIT_DONE;
-}
-
 /* What the files of a struct remote hold. */
 struct secrets {
 	char *token, *ca, *certificate, *key;
@@ -108,27 +80,20 @@ struct secrets {
 
 static int secrets_read(struct secrets *secrets, const struct remote *remote)
 {
-	int status = read_text(remote->token_file, &secrets->token);
+	int status = secret_read(remote->token_file, &secrets->token);
 
 	if (status == EXIT_DONE)
-		status = read_text(remote->ca, &secrets->ca);
+		status = secret_read(remote->ca, &secrets->ca);
 	if (status == EXIT_DONE)
-		status = read_text(remote->certificate, &secrets->certificate);
+		status = secret_read(remote->certificate, &secrets->certificate);
 	if (status == EXIT_DONE)
-		status = read_text(remote->key, &secrets->key);
+		status = secret_read(remote->key, &secrets->key);
 	if (status == EXIT_DONE && secrets->token != NULL &&
 	    asprintf(&secrets->authorization, "Bearer %s", secrets->token) < 0) {
 		secrets->authorization = NULL;
 		status = complain(EXIT_SYSTEM, "out of memory");
 	}
 	return status;
-}
-
-static void secret_free(char *text)
-{
-	if (text != NULL)
-		explicit_bzero(text, strlen(text));
-	free(text);
 }
 
 static void secrets_free(struct secrets *secrets)
@@ -192,8 +157,8 @@ static int ask(const struct remote *remote, struct remote_call *call)
 	} else {
 		code = remote_grpc(call, &words, &said);
 	}
+	progress_end();
 	status = said;
-
 	if (said == EXIT_DONE && code != 0)
 		status = explain(remote, code, words != NULL ? words : "");
 	free(words);

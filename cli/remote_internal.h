@@ -17,10 +17,9 @@ struct remote {
 	uint64_t timeout_ns;
 };
 
-/* --address and what belongs to it, as a child; its input is a struct remote, zeroed. */
+/* --address and what belongs to it, as a child; its input is a struct remote, zeroed. Refuses
+ * arguments, if the command itself takes none. */
 extern const struct argp remote_argp;
-/* For commands that take no file: ends by argp_error(). */
-void remote_refuse_argument(struct argp_state *state, const char *argument);
 
 /* processes.c: the address of this user's process `wanted`, or of the only one if that is 0; the
  * caller's to free. An exit_code; other than EXIT_DONE after a complaint. */

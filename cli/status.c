@@ -15,15 +15,13 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 {
 	struct arguments *arguments = state->input;
 
+	(void)argument;
 	switch (key) {
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &arguments->remote;
 		return 0;
 	case 'j':
 		arguments->json = true;
-		return 0;
-	case ARGP_KEY_ARG:
-		remote_refuse_argument(state, argument);
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -227,6 +225,7 @@ static int show(void *arg, const uint8_t *bytes, size_t length)
 	struct state state = {.response = response};
 	int status = EXIT_DONE;
 
+	progress_end();
 	if (response == NULL || response->header == NULL || response->header->clock == NULL) {
 		rpcprof__v1__status_response__free_unpacked(response, NULL);
 		return complain(EXIT_REMOTE, "%s: an answer that is none", arguments->remote.address);
