@@ -35,6 +35,7 @@ static int read_all(struct input *input, int file)
 				return -ENOMEM;
 			input->bytes = larger;
 		}
+		progress_wait(input->path, 0);
 		count = read(file, input->bytes + input->length, room - input->length);
 		if (count == 0)
 			return 0;
@@ -102,7 +103,7 @@ static bool is_json(const struct input *input)
 	return at < input->length && input->bytes[at] == '{';
 }
 
-static int decode_profile(struct input *input)
+static int decode_profile(struct input *input, const char *remedy)
 {
 	struct pprof_error error;
 	int status;
@@ -114,8 +115,7 @@ static int decode_profile(struct input *input)
 	if (status == -ENOMEM)
 		return complain(EXIT_SYSTEM, "%s: out of memory", input->path);
 	if (status != 0)
-		return input_complain(input, error.offset, error.text,
-		                      "give a pprof profile, or a saved dump of rpcprof");
+		return input_complain(input, error.offset, error.text, remedy);
 	free(input->bytes);
 	input->bytes = NULL;
 	return EXIT_DONE;
@@ -132,7 +132,25 @@ int input_open(struct input *input, const char *path)
 	if (status == EXIT_DONE)
 		input->is_proto = input_is_proto(input);
 	if (status == EXIT_DONE && !input->is_proto && !is_json(input))
-		status = decode_profile(input);
+		status = decode_profile(input, "give a pprof profile, or a saved dump of rpcprof");
+	if (status != EXIT_DONE)
+		input_close(input);
+	return status;
+}
+
+int input_of_bytes(struct input *input, const char *path, const uint8_t *bytes, size_t length,
+                   const char *remedy)
+{
+	int status;
+
+	*input = (struct input){.path = path, .bytes = malloc(length + 1), .length = length};
+	if (input->bytes == NULL)
+		return complain(EXIT_SYSTEM, "%s: out of memory", path);
+	if (length != 0)
+		memcpy(input->bytes, bytes, length);
+	status = uncompress(input);
+	if (status == EXIT_DONE)
+		status = decode_profile(input, remedy);
 	if (status != EXIT_DONE)
 		input_close(input);
 	return status;

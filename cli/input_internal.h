@@ -18,6 +18,9 @@ struct input {
 
 /* Reads and tells what it is; a profile is decoded. EXIT_DONE, or another after a complaint. */
 int input_open(struct input *input, const char *path);
+/* The same of a profile that came from elsewhere, copied; a dump is none. remedy: if it is not. */
+int input_of_bytes(struct input *input, const char *path, const uint8_t *bytes, size_t length,
+                   const char *remedy);
 void input_close(struct input *input);
 
 /* Receives the parts of a dump, in order; header may be NULL there. Each returns an exit_code. */

@@ -24,6 +24,9 @@ static const struct command commands[] = {
 	{"report", "a page with all of it: flame graph, latency, calls", command_report},
 	{"convert", "a dump or profile in another form", command_convert},
 	{"merge", "several profiles as one", command_merge},
+	{"pull", "a profile from a pprof URL, to a file, a server or both", command_pull},
+	{"push", "profiles and dumps to Pyroscope or autopgo", command_push},
+	{"autopgo", "what an autopgo server holds: list, download, delete", command_autopgo},
 	{"diff", "what changed from one file to another, in all and per call", command_diff},
 };
 

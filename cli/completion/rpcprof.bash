@@ -19,6 +19,7 @@ _rpcprof()
 	"convert -f" | "convert --format") words="table json jsonl proto pprof trace folded svg html" ;;
 	"top -s" | "top --sort") words="total share self calls mean name p50 p90 p99 max" ;;
 	"diff -s" | "diff --sort") words="total share per-call name" ;;
+	*" --protocol") words="pyroscope ingest ingest-form autopgo" ;;
 	*" --side") words="server client" ;;
 	*" --status") words="OK CANCELLED UNKNOWN INVALID_ARGUMENT DEADLINE_EXCEEDED NOT_FOUND
 		ALREADY_EXISTS PERMISSION_DENIED RESOURCE_EXHAUSTED FAILED_PRECONDITION ABORTED
@@ -27,6 +28,8 @@ _rpcprof()
 	esac
 	if [ -z "$words" ] && [ "$command $COMP_CWORD" = "snapshot 2" ]; then
 		words="save load"
+	elif [ -z "$words" ] && [ "$command $COMP_CWORD" = "autopgo 2" ]; then
+		words="list download delete"
 	elif [ -z "$words" ]; then
 		case $word in
 		-*) words=$("$program" "$command" --help 2>/dev/null | grep -oE -- '--[a-z][a-z-]+' | sort -u) ;;
