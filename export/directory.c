@@ -82,7 +82,8 @@ static int create_profile(int dir, const char *name, const uint8_t *bytes, size_
 	return error;
 }
 
-static void make_name(char name[RPCPROF_FILE_NAME_MAX], int64_t begin_ns, int64_t length_ns)
+static void make_name(char name[RPCPROF_FILE_NAME_MAX], const char *kind, int64_t begin_ns,
+                      int64_t length_ns)
 {
 	time_t seconds = (time_t)(begin_ns / 1000000000);
 	int64_t ms = (length_ns + 500000) / 1000000;
@@ -91,7 +92,7 @@ static void make_name(char name[RPCPROF_FILE_NAME_MAX], int64_t begin_ns, int64_
 
 	if (gmtime_r(&seconds, &tm) != NULL)
 		strftime(date, sizeof(date), "%Y%m%dT%H%M%SZ", &tm);
-	snprintf(name, RPCPROF_FILE_NAME_MAX, "rpc-%s-%" PRId64 "%s-%d", date,
+	snprintf(name, RPCPROF_FILE_NAME_MAX, "%.32s-%s-%" PRId64 "%s-%d", kind, date,
 	         ms % 1000 == 0 ? ms / 1000 : ms, ms % 1000 == 0 ? "s" : "ms", (int)getpid());
 }
 
@@ -104,8 +105,9 @@ static int open_directory(const char *path)
 	return fd < 0 ? -errno : fd;
 }
 
-int rpcprof_directory_write(const struct rpcprof_directory *directory, int64_t begin_ns,
-                            int64_t length_ns, const uint8_t *bytes, size_t length)
+int rpcprof_directory_write(const struct rpcprof_directory *directory, const char *kind,
+                            int64_t begin_ns, int64_t length_ns, const uint8_t *bytes,
+                            size_t length)
 {
 	char name[RPCPROF_FILE_NAME_MAX];
 	int dir = open_directory(directory->path);
@@ -113,7 +115,7 @@ int rpcprof_directory_write(const struct rpcprof_directory *directory, int64_t b
 
 	if (dir < 0)
 		return dir;
-	make_name(name, begin_ns, length_ns);
+	make_name(name, kind, begin_ns, length_ns);
 	error = create_profile(dir, name, bytes, length, directory->sync);
 	close(dir);
 	return error;

@@ -3,8 +3,9 @@
 #define RPCPROF_DIRECTORY_INTERNAL_H
 
 /*
- * Profiles in a directory: rpc-20261121T154310Z-10s-4711.pb.gz, by begin (UTC), length and
- * process. A file that has its name is whole. Other files are left alone.
+ * Profiles in a directory: rpc-20261121T154310Z-10s-4711.pb.gz, by kind ("rpc", or a backend's
+ * name), begin (UTC), length and process. A file that has its name is whole. Other files are left
+ * alone.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -26,14 +27,16 @@ int rpcprof_write_all(int fd, const uint8_t *bytes, size_t length);
 int rpcprof_file_write(const char *path, const uint8_t *bytes, size_t length, bool sync);
 
 /* Makes the directory if it is missing (not its parents) and writes a window's profile. */
-int rpcprof_directory_write(const struct rpcprof_directory *directory, int64_t begin_ns,
-                            int64_t length_ns, const uint8_t *bytes, size_t length);
+int rpcprof_directory_write(const struct rpcprof_directory *directory, const char *kind,
+                            int64_t begin_ns, int64_t length_ns, const uint8_t *bytes,
+                            size_t length);
 
-/* Deletes the oldest profiles beyond keep_files and keep_bytes, never the newest one, and what is
+/* Deletes the oldest profiles of a kind beyond keep_files and keep_bytes, never the newest one, and what is
  * left of writers that died. *deleted grows. 0 or a negative errno. */
-int rpcprof_directory_prune(const struct rpcprof_directory *directory, uint64_t *deleted);
+int rpcprof_directory_prune(const struct rpcprof_directory *directory, const char *kind,
+                            uint64_t *deleted);
 
-/* Whether a name is that of a profile. */
-bool rpcprof_directory_is_profile(const char *name);
+/* Whether a name is that of a profile of a kind. */
+bool rpcprof_directory_is_profile(const char *name, const char *kind);
 
 #endif

@@ -42,10 +42,10 @@ static const char *literal(const char *text, const char *wanted)
 	return text != NULL && strncmp(text, wanted, length) == 0 ? text + length : NULL;
 }
 
-/* rpc-<date>T<time>Z-<n>s-<pid>[-<n>].pb.gz, or <n>ms */
-bool rpcprof_directory_is_profile(const char *name)
+/* <kind>-<date>T<time>Z-<n>s-<pid>[-<n>].pb.gz, or <n>ms */
+bool rpcprof_directory_is_profile(const char *name, const char *kind)
 {
-	const char *rest = digits(literal(digits(literal(name, "rpc-")), "T"));
+	const char *rest = digits(literal(digits(literal(literal(name, kind), "-")), "T"));
 	const char *unit = digits(literal(rest, "Z-"));
 	const char *pid = literal(unit, "s-");
 
@@ -59,7 +59,7 @@ bool rpcprof_directory_is_profile(const char *name)
 }
 
 /* ".<name of a profile>.tmp" */
-static bool is_temporary(const char *name)
+static bool is_temporary(const char *name, const char *kind)
 {
 	char profile[RPCPROF_FILE_NAME_MAX + 16];
 	size_t length = strlen(name);
@@ -69,7 +69,7 @@ static bool is_temporary(const char *name)
 		return false;
 	memcpy(profile, name + 1, length - 5);
 	profile[length - 5] = '\0';
-	return rpcprof_directory_is_profile(profile);
+	return rpcprof_directory_is_profile(profile, kind);
 }
 
 static int add_file(struct listing *listing, const char *name, uint64_t bytes)
@@ -88,12 +88,12 @@ static int add_file(struct listing *listing, const char *name, uint64_t bytes)
 	return 0;
 }
 
-static int look_at(struct listing *listing, int dir, const char *name)
+static int look_at(struct listing *listing, int dir, const char *name, const char *kind)
 {
-	bool temporary = is_temporary(name);
+	bool temporary = is_temporary(name, kind);
 	struct stat status;
 
-	if (!temporary && !rpcprof_directory_is_profile(name))
+	if (!temporary && !rpcprof_directory_is_profile(name, kind))
 		return 0;
 	if (fstatat(dir, name, &status, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(status.st_mode))
 		return 0; /* another process was quicker, or it is not ours */
@@ -130,7 +130,8 @@ static int delete_old(const struct rpcprof_directory *directory, int dir,
 	return error;
 }
 
-int rpcprof_directory_prune(const struct rpcprof_directory *directory, uint64_t *deleted)
+int rpcprof_directory_prune(const struct rpcprof_directory *directory, const char *kind,
+                            uint64_t *deleted)
 {
 	struct listing listing = {0};
 	DIR *dir = opendir(directory->path);
@@ -140,7 +141,7 @@ int rpcprof_directory_prune(const struct rpcprof_directory *directory, uint64_t 
 	if (dir == NULL)
 		return -errno;
 	while (error == 0 && (entry = readdir(dir)) != NULL)
-		error = look_at(&listing, dirfd(dir), entry->d_name);
+		error = look_at(&listing, dirfd(dir), entry->d_name, kind);
 	if (error == 0 && listing.count != 0) {
 		qsort(listing.files, listing.count, sizeof(*listing.files), by_name);
 		error = delete_old(directory, dirfd(dir), &listing, deleted);

@@ -66,8 +66,7 @@ static void child(void)
 	memset(&state, 0, sizeof(state));
 	pthread_mutex_init(&state.lock, NULL);
 	is_exporter = false;
-	rpcprof_exporter_close(&exporter);
-	memset(&exporter.stats, 0, sizeof(exporter.stats));
+	rpcprof_exporter_forget(&exporter);
 	rpcprof_profiles_forget();
 	rpcprof_collector_forget();
 }
@@ -254,6 +253,29 @@ int rpcprof_exporter_flush(uint32_t timeout_ms)
 		error = state.result;
 	pthread_mutex_unlock(&state.lock);
 	return error;
+}
+
+static int change_backends(int (*change)(const struct rpcprof_backend *),
+                           const struct rpcprof_backend *backend)
+{
+	int error;
+
+	if (is_exporter)
+		return -EDEADLK;
+	pthread_mutex_lock(&lifecycle);
+	error = state.running ? -EBUSY : change(backend);
+	pthread_mutex_unlock(&lifecycle);
+	return error;
+}
+
+int rpcprof_backend_add(const struct rpcprof_backend *backend)
+{
+	return change_backends(rpcprof_backends_add, backend);
+}
+
+int rpcprof_backend_remove(const struct rpcprof_backend *backend)
+{
+	return change_backends(rpcprof_backends_remove, backend);
 }
 
 int rpcprof_exporter_get_stats(struct rpcprof_exporter_stats *stats)

@@ -15,7 +15,7 @@
  */
 #include "export/directory_internal.h"
 #include "export/window_internal.h"
-#include "rpcprof/export.h"
+#include "rpcprof/backend.h"
 
 /* The process's one aggregate, and who feeds it. */
 
@@ -82,8 +82,12 @@ struct rpcprof_exporter {
 	struct rpcprof_directory directory; /* path NULL: none */
 	rpcprof_window_fn *on_window;
 	void *on_window_arg;
+	struct rpcprof_backend wall; /* ours, and its readers */
 	struct rpcprof_reader to_directory; /* takes back what could not be written */
 	struct rpcprof_reader to_callback;
+	bool kept; /* the aggregate was there before */
+	const struct rpcprof_backend *backends[1 + RPCPROF_BACKENDS_MAX]; /* that are open */
+	uint32_t backend_count;
 	struct rpcprof_window window;
 	struct rpcprof_pace pace;
 	struct rpcprof_exporter_stats stats; /* read and written under the state lock */
@@ -95,9 +99,30 @@ struct rpcprof_exporter {
 int rpcprof_exporter_open(struct rpcprof_exporter *exporter,
                           const struct rpcprof_exporter_config *config);
 void rpcprof_exporter_close(struct rpcprof_exporter *exporter);
+/* In a forked child: backends other than ours go on in the parent. */
+void rpcprof_exporter_forget(struct rpcprof_exporter *exporter);
 
 /* Collects; closes the window if it is due or `flush`. Returns the nanoseconds until the next. */
 int64_t rpcprof_exporter_step(struct rpcprof_exporter *exporter, bool flush);
+
+/* Makes exporter->wall. */
+void rpcprof_exporter_wall(struct rpcprof_exporter *exporter);
+#define RPCPROF_WALL_NAME "wall"
+
+/* Under the lifecycle lock: what an exporter that is opened has beside ours. */
+int rpcprof_backends_add(const struct rpcprof_backend *backend);
+int rpcprof_backends_remove(const struct rpcprof_backend *backend);
+
+/* Ours and those added. report: the first error. */
+int rpcprof_backends_open(struct rpcprof_exporter *exporter);
+int rpcprof_backends_report(struct rpcprof_exporter *exporter, int64_t begin_ns, int64_t end_ns);
+void rpcprof_backends_close(struct rpcprof_exporter *exporter);
+
+/* Where a profile goes, if there is such a place. 0 or a negative errno, logged and counted. */
+int rpcprof_exporter_to_directory(struct rpcprof_exporter *exporter,
+                                  const struct rpcprof_window_profile *profile);
+int rpcprof_exporter_to_callback(struct rpcprof_exporter *exporter,
+                                 const struct rpcprof_window_profile *profile);
 
 /* A copy with the defaults filled in. 0 or -EINVAL, logged. */
 int rpcprof_exporter_complete(struct rpcprof_exporter_config *full,

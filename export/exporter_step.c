@@ -5,38 +5,12 @@
 #include "export/exporter_internal.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "rpcprof/control.h"
 
 #define LABEL_SETS_WARNING 34 /* times the three sample types: more than 100 series */
-
-/* kept: the aggregate has calls of before, which are in the profiles of before. */
-static int open_reader(struct rpcprof_reader *reader, bool kept)
-{
-	struct rpcprof_profile before;
-	int error = rpcprof_consumer_open(&reader->consumer, rpcprof_collector_aggregate());
-
-	if (error == 0 && kept)
-		(void)rpcprof_collector_take(reader, 0, 0, &before);
-	reader->unaggregated = rpcprof_collector_unaggregated();
-	return error;
-}
-
-static int open_readers(struct rpcprof_exporter *exporter, bool kept)
-{
-	int error = 0;
-
-	if (exporter->directory.path != NULL)
-		error = open_reader(&exporter->to_directory, kept);
-	if (error == 0 && exporter->on_window != NULL)
-		error = open_reader(&exporter->to_callback, kept);
-	if (error == 0 && rpcprof_collector_collect(0) < 0) /* displaced Stats count from now on */
-		error = -ENODEV;
-	return error;
-}
 
 static struct rpcprof_window_now now_of(const struct rpcprof_clock_map *map, uint64_t ticks)
 {
@@ -81,7 +55,6 @@ int rpcprof_exporter_open(struct rpcprof_exporter *exporter,
 	struct rpcprof_clock_map map;
 	struct rpcprof_window_now now;
 	int error = rpcprof_get_config(&core);
-	bool kept;
 
 	rpcprof_exporter_state_lock();
 	memset(exporter, 0, sizeof(*exporter));
@@ -92,9 +65,10 @@ int rpcprof_exporter_open(struct rpcprof_exporter *exporter,
 		error = open_directory(&exporter->directory, config);
 	options_of(&options, config);
 	if (error == 0)
-		error = rpcprof_profiles_reopen(&options, &kept);
+		error = rpcprof_profiles_reopen(&options, &exporter->kept);
+	rpcprof_exporter_wall(exporter);
 	if (error == 0)
-		error = open_readers(exporter, kept);
+		error = rpcprof_backends_open(exporter);
 	if (error == 0)
 		error = rpcprof_clock_map_get(&map);
 	if (error != 0) {
@@ -107,88 +81,19 @@ int rpcprof_exporter_open(struct rpcprof_exporter *exporter,
 	return 0;
 }
 
+void rpcprof_exporter_forget(struct rpcprof_exporter *exporter)
+{
+	if (exporter->backend_count > 1)
+		exporter->backend_count = 1; /* ours is the first */
+	rpcprof_exporter_close(exporter);
+	memset(&exporter->stats, 0, sizeof(exporter->stats));
+}
+
 void rpcprof_exporter_close(struct rpcprof_exporter *exporter)
 {
-	rpcprof_consumer_close(&exporter->to_directory.consumer);
-	rpcprof_consumer_close(&exporter->to_callback.consumer);
+	rpcprof_backends_close(exporter);
 	/* In this order, as in rpcprof_consumer_close(). */
 	free(__atomic_exchange_n(&exporter->directory.path, NULL, __ATOMIC_RELAXED));
-}
-
-static void count_file(struct rpcprof_exporter *exporter, const struct rpcprof_profile *profile,
-                       uint64_t pruned, int error)
-{
-	struct rpcprof_exporter_stats *stats = &exporter->stats;
-	char reason[128];
-
-	rpcprof_exporter_state_lock();
-	stats->pruned += pruned;
-	if (error == 0) {
-		stats->files++;
-		stats->file_bytes += profile->length;
-	} else {
-		stats->write_errors++;
-		stats->last_errno = -error;
-		snprintf(stats->last_error, sizeof(stats->last_error),
-		         "profile not written to %.160s: %s", exporter->directory.path,
-		         strerror_r(-error, reason, sizeof(reason)));
-	}
-	rpcprof_exporter_state_unlock();
-	if (error != 0)
-		rpcprof_log(RPCPROF_LOG_ERROR, "%s; the next one will have its calls",
-		            stats->last_error); /* only this thread writes it */
-}
-
-static int to_directory(struct rpcprof_exporter *exporter, struct rpcprof_profile *profile)
-{
-	uint64_t pruned = 0;
-	int prune, error = rpcprof_directory_write(&exporter->directory, profile->begin_ns,
-	                                           profile->length_ns, profile->bytes,
-	                                           profile->length);
-
-	if (error == 0) {
-		prune = rpcprof_directory_prune(&exporter->directory, &pruned);
-		if (prune != 0)
-			rpcprof_log(RPCPROF_LOG_WARNING, "old profiles not deleted from %s: error %d",
-			            exporter->directory.path, -prune);
-	}
-	count_file(exporter, profile, pruned, error);
-	return error;
-}
-
-static int to_callback(struct rpcprof_exporter *exporter, struct rpcprof_profile *profile)
-{
-	const struct rpcprof_window_profile window = {
-		.begin_ns = profile->begin_ns,
-		.end_ns = profile->begin_ns + profile->length_ns,
-		.bytes = profile->bytes,
-		.length = profile->length,
-		.unaggregated = profile->unaggregated};
-
-	exporter->on_window(exporter->on_window_arg, &window);
-	return 0;
-}
-
-/* One reader gets the window; what fails stays its own for the next. */
-static int serve(struct rpcprof_exporter *exporter, struct rpcprof_reader *reader,
-                 int (*sink)(struct rpcprof_exporter *, struct rpcprof_profile *),
-                 int64_t begin_ns, int64_t end_ns)
-{
-	struct rpcprof_profile profile;
-	int error;
-
-	if (reader->consumer.taken == NULL ||
-	    !rpcprof_collector_take(reader, begin_ns, end_ns, &profile))
-		return 0;
-	error = rpcprof_profile_make(&profile, reader, rpcprof_collector_aggregate());
-	if (error == 0)
-		error = sink(exporter, &profile);
-	else
-		rpcprof_log(RPCPROF_LOG_ERROR, "no memory for a profile: the next will have it");
-	if (error != 0)
-		rpcprof_reader_undo(reader, &profile);
-	free(profile.bytes);
-	return error;
 }
 
 static void warn_of_labels(struct rpcprof_exporter *exporter)
@@ -207,10 +112,7 @@ static void warn_of_labels(struct rpcprof_exporter *exporter)
 
 static void close_window(struct rpcprof_exporter *exporter, int64_t begin_ns, int64_t end_ns)
 {
-	int error = serve(exporter, &exporter->to_directory, to_directory, begin_ns, end_ns);
-	int other = serve(exporter, &exporter->to_callback, to_callback, begin_ns, end_ns);
-
-	exporter->last_result = error != 0 ? error : other;
+	exporter->last_result = rpcprof_backends_report(exporter, begin_ns, end_ns);
 	rpcprof_exporter_state_lock();
 	exporter->stats.windows++;
 	rpcprof_exporter_state_unlock();

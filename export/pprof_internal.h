@@ -6,6 +6,7 @@
  * A pprof profile while it is being made, and its bytes. Knows nothing of Stats: samples are
  * stacks of locations with values and labels. Not for two threads at once.
  */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +25,7 @@ struct rpcprof_pprof_info {
 	int64_t time_ns;     /* begin of the window, UTC */
 	int64_t duration_ns;
 	const char *mapping_file;      /* of the one mapping, e.g. the program's path */
+	bool no_mapping;               /* the maker has its own */
 	const char *default_type;      /* NULL: readers take the last */
 	const char *const *comments;   /* copied */
 	size_t comment_count;

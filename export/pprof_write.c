@@ -51,7 +51,7 @@ static int set_info(struct rpcprof_pprof *pprof, const struct rpcprof_pprof_info
 		status = set_type(pprof, &pprof->period_type, &info->period_type);
 	if (status == 0)
 		status = set_text(pprof, &pprof->default_type, info->default_type);
-	if (status == 0)
+	if (status == 0 && !info->no_mapping)
 		status = set_mapping(pprof, info->mapping_file);
 	pprof->period = info->period;
 	pprof->time_ns = info->time_ns;

@@ -266,7 +266,7 @@ int rpcprof_push_send(struct rpcprof_push *push, const char *name,
 
 void rpcprof_push_window(void *arg, const struct rpcprof_window_profile *window)
 {
-	(void)rpcprof_push_send(arg, NULL, window, NULL, 0);
+	(void)rpcprof_push_send(arg, window->name, window, window->labels, window->label_count);
 }
 
 int rpcprof_push_set_label(struct rpcprof_push *push, const char *name, const char *value)

@@ -25,6 +25,12 @@ extern "C" {
 #endif
 #pragma GCC visibility push(default)
 
+/** What a series of profiles is known by, on servers. */
+struct rpcprof_label {
+	const char *name;  /* [a-zA-Z_][a-zA-Z0-9_]*, not beginning with __; at most 256 bytes */
+	const char *value; /* UTF-8 without control characters, 1..1024 bytes */
+};
+
 /** A window's profile. */
 struct rpcprof_window_profile {
 	int64_t begin_ns; /* UTC, nanoseconds since 1970 */
@@ -32,6 +38,9 @@ struct rpcprof_window_profile {
 	const uint8_t *bytes; /* gzipped pprof */
 	size_t length;
 	uint64_t unaggregated; /* calls that ended in it and are not in it */
+	const char *name;      /* "wall": of calls; else a backend's (backend.h) */
+	const struct rpcprof_label *labels; /* of a backend's, beside those of the server's */
+	size_t label_count;
 };
 
 /** Receives a window's profile, borrowed until it returns. Never called for an empty window. On
@@ -105,7 +114,7 @@ struct rpcprof_exporter_stats {
 	uint64_t file_bytes;
 	uint64_t pruned;       /* files deleted to keep to keep_files and keep_bytes */
 	uint64_t write_errors; /* files that could not be written: their calls are in the next one */
-	int64_t last_errno;    /* of the last write error, positive; 0 = none yet */
+	int64_t last_errno;    /* of the last error of a file or backend, positive; 0 = none yet */
 	char last_error[256];  /* a sentence for people */
 	/* Of the process since the first exporter or profile: */
 	uint64_t calls;        /* aggregated */
@@ -115,6 +124,9 @@ struct rpcprof_exporter_stats {
 	uint64_t negative;     /* ends before their begins, taken as 0 long */
 	uint64_t series;       /* frames that have sums of their own */
 	uint64_t label_sets;   /* times 3 sample types: series that a profile server sees */
+	/* Of this exporter: */
+	uint64_t reports;       /* profiles that backends handed over */
+	uint64_t report_errors; /* windows of which a backend had none, for an error */
 };
 
 /**

@@ -31,12 +31,6 @@ extern "C" {
 
 struct rpcprof_push;
 
-/** What a series of profiles is known by. */
-struct rpcprof_label {
-	const char *name;  /* [a-zA-Z_][a-zA-Z0-9_]*, not beginning with __; at most 256 bytes */
-	const char *value; /* UTF-8 without control characters, 1..1024 bytes */
-};
-
 #define RPCPROF_PUSH_LABELS_MAX 16
 #define RPCPROF_PUSH_HEADERS_MAX 8
 
@@ -144,7 +138,8 @@ struct rpcprof_push_config {
 int rpcprof_push_open(struct rpcprof_push **push, const struct rpcprof_push_config *config);
 
 /**
- * Takes a window of the exporter: its on_window. arg: from rpcprof_push_open().
+ * Takes a window of the exporter: its on_window. arg: from rpcprof_push_open(). Those of backends
+ * too, by their names and labels.
  *
  * Threads:  any
  * Progress: as rpcprof_push_send()
@@ -155,7 +150,7 @@ void rpcprof_push_window(void *arg, const struct rpcprof_window_profile *window)
  * Takes any pprof profile.
  *
  * @param name     label __name__; NULL: "wall", as our own profiles
- * @param profile  copied; unaggregated is ignored
+ * @param profile  copied; its unaggregated, name and labels are ignored
  * @param labels   beside those of the configuration, which they override
  * @return         0: it is in the queue; -EINVAL a label (the log names it); -E2BIG more than
  *                 queue_bytes; -ENOMEM; -ESRCH in a forked child. All but the last are counted
