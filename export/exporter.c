@@ -186,11 +186,12 @@ static int start(const struct rpcprof_exporter_config *config)
 		return error;
 	make_conditions();
 	set_running(true);
+	rpcprof_collector_begin();
 	error = create_thread();
 	if (error != 0) {
 		set_running(false);
 		rpcprof_exporter_close(&exporter);
-		rpcprof_collect_stop();
+		rpcprof_collector_end();
 		return error;
 	}
 	if (!fini_knows)
@@ -226,7 +227,7 @@ int rpcprof_exporter_stop(void)
 		pthread_mutex_unlock(&state.lock);
 		pthread_join(thread, NULL);
 		set_running(false);
-		rpcprof_collect_stop();
+		rpcprof_collector_end();
 		rpcprof_exporter_close(&exporter);
 	}
 	pthread_mutex_unlock(&lifecycle);

@@ -10,6 +10,8 @@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct rpcprof_aggregate *aggregate; /* replaced under the lock and the profiles' */
+static uint64_t epoch; /* of the aggregate */
+static unsigned users; /* who collect again and again */
 static uint64_t unaggregated_before; /* displaced before anyone collected */
 
 /* What the callbacks of one collection need. */
@@ -84,6 +86,7 @@ static int replace(const struct rpcprof_aggregate_options *options)
 	if (fresh == NULL)
 		return -ENOMEM;
 	aggregate = fresh;
+	epoch++;
 	if (old == NULL)
 		return first_collect() < 0 ? -ENODEV : 0;
 	rpcprof_aggregate_close(old);
@@ -119,6 +122,31 @@ const struct rpcprof_aggregate *rpcprof_collector_aggregate(void)
 	current = aggregate;
 	pthread_mutex_unlock(&lock);
 	return current;
+}
+
+uint64_t rpcprof_collector_epoch(void)
+{
+	uint64_t current;
+
+	pthread_mutex_lock(&lock);
+	current = epoch;
+	pthread_mutex_unlock(&lock);
+	return current;
+}
+
+void rpcprof_collector_begin(void)
+{
+	pthread_mutex_lock(&lock);
+	users++;
+	pthread_mutex_unlock(&lock);
+}
+
+void rpcprof_collector_end(void)
+{
+	pthread_mutex_lock(&lock);
+	if (--users == 0)
+		rpcprof_collect_stop();
+	pthread_mutex_unlock(&lock);
 }
 
 int64_t rpcprof_collector_collect(uint64_t in_flight_until)
@@ -186,6 +214,8 @@ void rpcprof_collector_forget(void)
 
 	pthread_mutex_init(&lock, NULL); /* a thread that is not here may have held it */
 	aggregate = NULL;
+	epoch++;
+	users = 0;
 	unaggregated_before = 0;
 	rpcprof_aggregate_close(parents);
 }

@@ -25,6 +25,14 @@ int rpcprof_collector_open(const struct rpcprof_aggregate_options *options);
 bool rpcprof_collector_is_open(void);
 const struct rpcprof_aggregate *rpcprof_collector_aggregate(void);
 
+/* Changes when the aggregate is replaced; its address may come back. */
+uint64_t rpcprof_collector_epoch(void);
+
+/* Who collects again and again says so: when the last of them ends, displaced Stats no longer count
+ * as unaggregated. */
+void rpcprof_collector_begin(void);
+void rpcprof_collector_end(void);
+
 /* Takes in what has ended; in_flight_until != 0: and the parts of calls in flight up to that tick.
  * Returns how many had ended, or -ENODEV. */
 int64_t rpcprof_collector_collect(uint64_t in_flight_until);
@@ -57,12 +65,18 @@ int rpcprof_profiles_ensure(void);
 int rpcprof_profiles_begin(void);
 void rpcprof_profiles_end(void);
 
-/* A profile of all that happens from open to take, beside all others. Whoever has one collects
- * (rpcprof_collector_collect()) while it is open, at the pace below. 0 or a negative errno; take:
- * -ENODATA: no call; -ESTALE: an exporter that was started meanwhile began anew. */
+/* Profiles of all that happens from open, or the process's first call, to take, and from then to the
+ * next take, beside all others. Whoever has one collects (rpcprof_collector_collect()) while it is
+ * open, at the pace below. 0 or a negative errno; take: -ENODATA: no call; -ESTALE: an exporter that
+ * was started meanwhile began anew. */
+enum rpcprof_period_begin { RPCPROF_PERIOD_FROM_NOW, RPCPROF_PERIOD_FROM_START };
 struct rpcprof_period;
-int rpcprof_period_open(struct rpcprof_period **period);
+int rpcprof_period_open(struct rpcprof_period **period, enum rpcprof_period_begin begin);
 int rpcprof_period_take(struct rpcprof_period *period, struct rpcprof_profile *profile);
+/* After -ENODATA: the profile all the same, without samples. */
+int rpcprof_period_make(struct rpcprof_period *period, struct rpcprof_profile *profile);
+/* Puts back what was taken last: the next profile will have it. */
+void rpcprof_period_undo(struct rpcprof_period *period, const struct rpcprof_profile *profile);
 void rpcprof_period_close(struct rpcprof_period *period);
 
 /* How long until the next collection. */

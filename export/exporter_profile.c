@@ -172,10 +172,10 @@ int rpcprof_profile_write(const char *path)
 }
 
 struct rpcprof_period {
-	const struct rpcprof_aggregate *aggregate; /* for as long as it is that of the process */
+	uint64_t epoch; /* of the aggregate that it reads */
 	struct rpcprof_reader reader;
-	int64_t begin_ns;
-	uint64_t begin_ticks;
+	int64_t begin_ns; /* of the next take */
+	uint64_t begin_ticks; /* 0: the begin of the earliest call */
 };
 
 /* Takes in all up to now. */
@@ -188,27 +188,41 @@ static int collect(struct rpcprof_clock_map *map, uint64_t now)
 	return status < 0 ? (int)status : 0;
 }
 
-static int open_period(struct rpcprof_period *period)
+static void begin_at(struct rpcprof_period *period, const struct rpcprof_clock_map *map,
+                     uint64_t ticks)
 {
+	period->begin_ticks = ticks;
+	period->begin_ns = rpcprof_clock_utc_ns(map, ticks, NULL);
+}
+
+static int begin_now(struct rpcprof_period *period)
+{
+	uint64_t now = rpcprof_clock_now();
 	struct rpcprof_profile before;
 	struct rpcprof_clock_map map;
-	int error = open_consumer(&period->reader.consumer);
+	int error = collect(&map, now);
 
 	if (error != 0)
 		return error;
-	period->aggregate = rpcprof_collector_aggregate();
-	period->begin_ticks = rpcprof_clock_now();
-	error = collect(&map, period->begin_ticks);
-	if (error != 0) {
-		rpcprof_consumer_close(&period->reader.consumer);
-		return error;
-	}
-	period->begin_ns = rpcprof_clock_utc_ns(&map, period->begin_ticks, NULL);
+	begin_at(period, &map, now);
 	(void)rpcprof_collector_take(&period->reader, period->begin_ns, period->begin_ns, &before);
 	return 0;
 }
 
-int rpcprof_period_open(struct rpcprof_period **out)
+static int open_period(struct rpcprof_period *period, enum rpcprof_period_begin begin)
+{
+	int error = open_consumer(&period->reader.consumer);
+
+	if (error != 0)
+		return error;
+	period->epoch = rpcprof_collector_epoch();
+	error = begin == RPCPROF_PERIOD_FROM_NOW ? begin_now(period) : 0;
+	if (error != 0)
+		rpcprof_consumer_close(&period->reader.consumer);
+	return error;
+}
+
+int rpcprof_period_open(struct rpcprof_period **out, enum rpcprof_period_begin begin)
 {
 	struct rpcprof_period *period = calloc(1, sizeof(*period));
 	int error;
@@ -216,7 +230,7 @@ int rpcprof_period_open(struct rpcprof_period **out)
 	if (period == NULL)
 		return -ENOMEM;
 	pthread_mutex_lock(&lock);
-	error = open_period(period);
+	error = open_period(period, begin);
 	pthread_mutex_unlock(&lock);
 	if (error != 0)
 		free(period);
@@ -225,23 +239,40 @@ int rpcprof_period_open(struct rpcprof_period **out)
 	return error;
 }
 
+static int make_period(struct rpcprof_period *period, struct rpcprof_profile *profile)
+{
+	if (rpcprof_collector_epoch() != period->epoch)
+		return -ESTALE;
+	return rpcprof_profile_make(profile, &period->reader, rpcprof_collector_aggregate());
+}
+
 static int take_period(struct rpcprof_period *period, struct rpcprof_profile *profile)
 {
+	struct rpcprof_aggregate_totals totals;
 	uint64_t now = rpcprof_clock_now();
 	struct rpcprof_clock_map map;
 	int64_t end;
 	int error;
+	bool some;
 
-	if (rpcprof_collector_aggregate() != period->aggregate)
+	if (rpcprof_collector_epoch() != period->epoch)
 		return -ESTALE;
 	error = collect(&map, now);
 	if (error != 0)
 		return error;
+	rpcprof_collector_totals(&totals);
+	if (period->begin_ticks == 0)
+		begin_at(period, &map, totals.first_begin != 0 ? totals.first_begin : now);
 	end = period->begin_ns +
 	      (int64_t)rpcprof_clock_elapsed_ns(&map, period->begin_ticks, now);
-	if (!rpcprof_collector_take(&period->reader, period->begin_ns, end, profile))
+	some = rpcprof_collector_take(&period->reader, period->begin_ns, end, profile);
+	begin_at(period, &map, now);
+	if (!some)
 		return -ENODATA;
-	return rpcprof_profile_make(profile, &period->reader, period->aggregate);
+	error = make_period(period, profile);
+	if (error != 0)
+		rpcprof_reader_undo(&period->reader, profile);
+	return error;
 }
 
 int rpcprof_period_take(struct rpcprof_period *period, struct rpcprof_profile *profile)
@@ -252,6 +283,21 @@ int rpcprof_period_take(struct rpcprof_period *period, struct rpcprof_profile *p
 	error = take_period(period, profile);
 	pthread_mutex_unlock(&lock);
 	return error;
+}
+
+int rpcprof_period_make(struct rpcprof_period *period, struct rpcprof_profile *profile)
+{
+	int error;
+
+	pthread_mutex_lock(&lock);
+	error = make_period(period, profile);
+	pthread_mutex_unlock(&lock);
+	return error;
+}
+
+void rpcprof_period_undo(struct rpcprof_period *period, const struct rpcprof_profile *profile)
+{
+	rpcprof_reader_undo(&period->reader, profile);
 }
 
 void rpcprof_period_close(struct rpcprof_period *period)

@@ -51,7 +51,7 @@ int service_profile_begin(struct rpcprof_service_call *call, const void *message
 		return service_fail(call, SERVICE_FAILED_PRECONDITION,
 		                    "recording is off: Enable it first");
 	profile = call->state = calloc(1, sizeof(*profile));
-	error = profile == NULL ? -ENOMEM : rpcprof_period_open(&profile->period);
+	error = profile == NULL ? -ENOMEM : rpcprof_period_open(&profile->period, RPCPROF_PERIOD_FROM_NOW);
 	if (error != 0)
 		return service_fail_memory(call);
 	(void)rpcprof_get_config(&config);

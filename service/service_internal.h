@@ -83,6 +83,10 @@ void service_switch_forget(void);
 /* Switches recording; for_ns != 0: on, and off again so much later. *was, unless NULL: whether it
  * was on. 0, -ENODEV, -EAGAIN. */
 int service_switch(bool on, uint64_t for_ns, bool *was);
+/* Recording is on from hold to release. The last release switches it off again if a hold had switched
+ * it on; what service_switch() said meanwhile stays. 0 or -ENODEV. */
+int service_switch_hold(void);
+void service_switch_release(void);
 /* Until it switches itself off; 0 = it will not. */
 uint64_t service_switch_off_in_ns(void);
 

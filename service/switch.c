@@ -26,6 +26,8 @@ static struct {
 	bool running;    /* there is a thread */
 	bool stop;       /* it is to end: rpcprof_fini() */
 	uint64_t off_at; /* monotonic; 0 = not by itself */
+	uint32_t holds;
+	bool held; /* the first hold switched it on, and nobody decided since */
 	pthread_t thread;
 } state = {.lock = PTHREAD_MUTEX_INITIALIZER};
 static bool fini_knows;
@@ -131,12 +133,39 @@ int service_switch(bool on, uint64_t for_ns, bool *was)
 		error = rpcprof_enable(on);
 	}
 	if (error == 0) {
+		state.held = false;
 		state.off_at = on && for_ns != 0 ? now_ns() + for_ns : 0;
 		if (state.running)
 			pthread_cond_signal(&state.wake);
 	}
 	pthread_mutex_unlock(&state.lock);
 	return error;
+}
+
+int service_switch_hold(void)
+{
+	int error = 0;
+
+	service_watch_forks();
+	pthread_mutex_lock(&state.lock);
+	if (!rpcprof_enabled()) {
+		error = rpcprof_enable(true);
+		state.held = error == 0;
+	}
+	if (error == 0)
+		state.holds++;
+	pthread_mutex_unlock(&state.lock);
+	return error;
+}
+
+void service_switch_release(void)
+{
+	pthread_mutex_lock(&state.lock);
+	if (--state.holds == 0 && state.held) {
+		state.held = false;
+		(void)rpcprof_enable(false);
+	}
+	pthread_mutex_unlock(&state.lock);
 }
 
 uint64_t service_switch_off_in_ns(void)
@@ -152,7 +181,7 @@ uint64_t service_switch_off_in_ns(void)
 /* The thread is not in the child; so neither is what it was to end. */
 void service_switch_forget(void)
 {
-	bool on_for_a_time = state.off_at != 0;
+	bool on_for_a_time = state.off_at != 0 || state.held;
 
 	memset(&state, 0, sizeof(state));
 	pthread_mutex_init(&state.lock, NULL);
