@@ -11,28 +11,20 @@
 #define UNCOMPRESSED_MAX ((size_t)64 << 20)
 #define MODEL_MAX ((size_t)128 << 20)
 
-static int read_plain(const uint8_t *bytes, size_t length, size_t *plain_length,
-                      struct rpcprof_pprof **model, struct pprof_error *error)
+int rpcprof_fit_read(const uint8_t *bytes, size_t length, struct rpcprof_pprof **model,
+                     size_t *uncompressed, struct pprof_error *error)
 {
 	uint8_t *plain = NULL;
 	int status;
 
-	*plain_length = length;
+	*uncompressed = length;
 	if (!rpcprof_pprof_is_gzip(bytes, length))
 		return rpcprof_pprof_decode(bytes, length, MODEL_MAX, model, error);
-	status = rpcprof_pprof_gunzip(bytes, length, UNCOMPRESSED_MAX, &plain, plain_length, error);
+	status = rpcprof_pprof_gunzip(bytes, length, UNCOMPRESSED_MAX, &plain, uncompressed, error);
 	if (status == 0)
-		status = rpcprof_pprof_decode(plain, *plain_length, MODEL_MAX, model, error);
+		status = rpcprof_pprof_decode(plain, *uncompressed, MODEL_MAX, model, error);
 	free(plain);
 	return status;
-}
-
-int rpcprof_fit_read(const uint8_t *bytes, size_t length, struct rpcprof_pprof **model,
-                     struct pprof_error *error)
-{
-	size_t plain_length;
-
-	return read_plain(bytes, length, &plain_length, model, error);
 }
 
 /* The type that counts for what is small: the one that viewers show. */
@@ -72,8 +64,8 @@ static uint32_t *order(const struct rpcprof_pprof *model)
 	return samples;
 }
 
-/* What gzip says at its end: ours are one member of less than 4 GiB. */
-static size_t uncompressed(const struct rpcprof_part *part)
+/* What gzip says at its end. */
+size_t rpcprof_fit_uncompressed(const struct rpcprof_part *part)
 {
 	const uint8_t *end = part->bytes + part->length - 4;
 
@@ -104,7 +96,7 @@ static int64_t make_part(const struct rpcprof_pprof *model, struct rpcprof_picke
 		status = rpcprof_pick(model, picked, &part->bytes, &part->length);
 		if (status < 0)
 			return status;
-		size = uncompressed(part);
+		size = rpcprof_fit_uncompressed(part);
 		if (size <= limits->bytes)
 			return (int64_t)picked->keep;
 		free(part->bytes);
@@ -152,7 +144,7 @@ int rpcprof_fit(const uint8_t *bytes, size_t length, const struct rpcprof_limits
 {
 	struct rpcprof_pprof *model = NULL;
 	size_t plain_length;
-	int status = read_plain(bytes, length, &plain_length, &model, error);
+	int status = rpcprof_fit_read(bytes, length, &model, &plain_length, error);
 
 	*folded = 0;
 	if (status == 0 && (plain_length > limits->bytes || model->samples_count > limits->samples)) {

@@ -23,7 +23,10 @@ struct rpcprof_part {
 
 /* Decodes a profile, gzipped or not, of bounded size. 0 or a negative errno. */
 int rpcprof_fit_read(const uint8_t *bytes, size_t length, struct rpcprof_pprof **model,
-                     struct pprof_error *error);
+                     size_t *uncompressed, struct pprof_error *error);
+
+/* Of what rpcprof_pprof_encode() made: one member of less than 4 GiB. */
+size_t rpcprof_fit_uncompressed(const struct rpcprof_part *part);
 
 /* How many parts there are, up to limits->parts; 0: it fits as it is. *folded: samples that became
  * "other". Or a negative errno: it is no profile, or there is no memory. */

@@ -223,6 +223,15 @@ static void warn_of_plain_text(const struct rpcprof_push_config *config)
 		            config->url);
 }
 
+static int check_protocol(const struct rpcprof_push_config *config)
+{
+	bool http2 = (curl_version_info(CURLVERSION_NOW)->features & CURL_VERSION_HTTP2) != 0;
+
+	if (config->protocol == RPCPROF_PUSH_PARCA && !http2)
+		return refuse("protocol: libcurl was built without HTTP/2, which gRPC takes");
+	return 0;
+}
+
 static int fill(struct rpcprof_http *http, const struct rpcprof_push_config *config)
 {
 	size_t length;
@@ -256,6 +265,9 @@ int rpcprof_http_open(struct rpcprof_http **out, const struct rpcprof_push_confi
 		rpcprof_log(RPCPROF_LOG_ERROR, "rpcprof_push_open: url: %s", wrong);
 		return -EINVAL;
 	}
+	error = check_protocol(config);
+	if (error != 0)
+		return error;
 	if (config->basic_user != NULL && config->bearer_file != NULL)
 		return refuse("basic_user and bearer_file are both set");
 	pthread_once(&once, start_curl);
@@ -351,6 +363,8 @@ static int make_headers(struct rpcprof_http *http, const struct rpcprof_http_req
 		snprintf(text, sizeof(text), "Content-Type: %s", request->content_type);
 		error = add_header(headers, text);
 	}
+	if (error == 0 && request->grpc)
+		error = add_header(headers, "TE: trailers");
 	if (error == 0 && http->bearer_file != NULL)
 		error = add_token(http, headers);
 	if (error != 0)
@@ -386,6 +400,16 @@ static CURLcode perform(struct rpcprof_http *http)
 	return code;
 }
 
+/* With TLS it is still negotiated. Without, curl 7.88 loses its way on a connection that it kept. */
+static void set_http2(struct rpcprof_http *http)
+{
+	unsigned version = curl_version_info(CURLVERSION_NOW)->version_num >> 8;
+	bool plain = strncasecmp(http->url, "http://", 7) == 0;
+
+	curl_easy_setopt(http->easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE);
+	curl_easy_setopt(http->easy, CURLOPT_FORBID_REUSE, plain && version == 0x0758 ? 1L : 0L);
+}
+
 static void set_request(struct rpcprof_http *http, const struct rpcprof_http_request *request,
                         const char *url, struct curl_slist *headers)
 {
@@ -394,6 +418,8 @@ static void set_request(struct rpcprof_http *http, const struct rpcprof_http_req
 	curl_easy_setopt(easy, CURLOPT_URL, url);
 	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
 	curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
+	if (request->grpc)
+		set_http2(http);
 	if (request->method != NULL) {
 		curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
 	} else if (request->form != NULL) {
@@ -408,12 +434,24 @@ static void set_request(struct rpcprof_http *http, const struct rpcprof_http_req
 	http->answer[0] = http->error[0] = '\0';
 }
 
+/* A header, or a trailer; NULL: it did not come. */
+static const char *find_header(struct rpcprof_http *http, const char *name)
+{
+	struct curl_header *header;
+
+	return curl_easy_header(http->easy, name, 0, CURLH_HEADER | CURLH_TRAILER, -1, &header) ==
+	                       CURLHE_OK
+	               ? header->value
+	               : NULL;
+}
+
 static enum rpcprof_delivery judge(struct rpcprof_http *http, CURLcode code,
                                    const struct rpcprof_http_request *request,
                                    struct rpcprof_reply *reply)
 {
 	struct rpcprof_http_outcome outcome = {.code = code, .body = http->answer,
-	                                       .answer_type = request->answer_type};
+	                                       .answer_type = request->answer_type,
+	                                       .grpc = request->grpc};
 	curl_off_t sent = 0, wait = 0;
 	char *content_type = NULL;
 
@@ -424,6 +462,10 @@ static enum rpcprof_delivery judge(struct rpcprof_http *http, CURLcode code,
 		reply->retry_after_s = wait < 3600 ? (uint32_t)wait : 3600;
 	outcome.sent_all = request->form != NULL ? sent > 0 : sent >= (curl_off_t)request->length;
 	outcome.content_type = content_type;
+	if (request->grpc) {
+		outcome.grpc_status = find_header(http, "grpc-status");
+		outcome.grpc_message = find_header(http, "grpc-message");
+	}
 	return rpcprof_http_judge(&outcome, http->error, reply);
 }
 

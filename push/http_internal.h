@@ -27,6 +27,7 @@ struct rpcprof_http_request {
 	/* Called a few times a second until there is all of the answer; NULL: no. */
 	void (*tick)(void *arg);
 	void *arg;
+	bool grpc;                /* a unary call: HTTP/2, and what came of it is in the trailers */
 };
 
 /* NULL, or why this is no URL of a server. */
@@ -58,6 +59,9 @@ struct rpcprof_http_outcome {
 	const char *content_type; /* of the answer, or NULL */
 	const char *answer_type;  /* expected, or NULL */
 	const char *body;         /* of the answer, terminated */
+	bool grpc;
+	const char *grpc_status;  /* NULL: there was none */
+	const char *grpc_message; /* percent-encoded, or NULL */
 };
 enum rpcprof_delivery rpcprof_http_judge(const struct rpcprof_http_outcome *outcome,
                                          const char *curl_error, struct rpcprof_reply *reply);

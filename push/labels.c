@@ -76,7 +76,7 @@ static const char *check_for_protocol(const struct rpcprof_label *label, uint32_
 		                    : check_application(label->value,
 		                                        "abcdefghijklmnopqrstuvwxyz0123456789-",
 		                                        "autopgo takes a-z, 0-9 and - only");
-	if (protocol == RPCPROF_PUSH_PYROSCOPE)
+	if (protocol == RPCPROF_PUSH_PYROSCOPE || protocol == RPCPROF_PUSH_PARCA)
 		return NULL;
 	if (application)
 		return check_application(label->value,
@@ -171,4 +171,31 @@ void rpcprof_labels_clear(struct rpcprof_labels *labels)
 {
 	while (labels->count > 0)
 		free((char *)labels->list[--labels->count].name);
+}
+
+static bool is_admitted(const struct rpcprof_label *label, struct rpcprof_label_values *values)
+{
+	uint64_t hash = rpcprof_pprof_hash(label->name, strlen(label->name), 0);
+
+	hash = rpcprof_pprof_hash(label->value, strlen(label->value), hash);
+	for (size_t i = 0; i < values->count; i++)
+		if (values->hashes[i] == hash)
+			return true;
+	if (values->count == values->max)
+		return false;
+	values->hashes[values->count++] = hash;
+	return true;
+}
+
+size_t rpcprof_labels_cap(struct rpcprof_labels *labels, struct rpcprof_label_values *values)
+{
+	size_t capped = 0;
+
+	for (size_t i = 1; i < labels->count; i++) {
+		if (is_admitted(&labels->list[i], values))
+			continue;
+		labels->list[i].value = "other";
+		capped++;
+	}
+	return capped;
 }

@@ -15,6 +15,12 @@ struct rpcprof_labels {
 	size_t count;
 };
 
+/* Different values that were seen, of all labels: servers keep a series for each. */
+struct rpcprof_label_values {
+	uint64_t *hashes; /* malloc'ed */
+	size_t count, max;
+};
+
 /* What is wrong with a label, a sentence's end; NULL: nothing. */
 const char *rpcprof_label_check(const struct rpcprof_label *label, uint32_t protocol);
 const char *rpcprof_profile_name_check(const char *name);
@@ -26,5 +32,9 @@ bool rpcprof_labels_put(struct rpcprof_labels *labels, const struct rpcprof_labe
 int rpcprof_labels_set(struct rpcprof_labels *labels, const struct rpcprof_label *label);
 void rpcprof_labels_remove(struct rpcprof_labels *labels, const char *name);
 void rpcprof_labels_clear(struct rpcprof_labels *labels);
+
+/* The value of each label but __name__, or "other" in place of one that is new when there were so
+ * many. How many of them. */
+size_t rpcprof_labels_cap(struct rpcprof_labels *labels, struct rpcprof_label_values *values);
 
 #endif

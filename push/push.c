@@ -13,6 +13,7 @@
 #include "rpcprof/control.h"
 
 #define STACK_BYTES (512u << 10) /* TLS runs on it */
+#define UNMEASURED 65536e-9          /* bytes per ns that a link is taken to do until it is known */
 #define OURS "wall"              /* __name__ of the exporter's profiles */
 
 static bool is_inherited(struct rpcprof_push *push)
@@ -61,8 +62,17 @@ static void set_numbers(struct rpcprof_push *push, const struct rpcprof_push_con
 	push->backoff_max_ns = config->backoff_max_ms * 1000000ll;
 	push->jitter_ns = config->jitter_ms * 1000000ll;
 	push->max_age_ns = config->max_age_s * 1000000000ll;
+	push->timeout_ns = config->timeout_ms * 1000000ll;
+	push->sent_per_ns = UNMEASURED;
 	push->queue.count_max = config->queue_sessions;
 	push->queue.bytes_max = config->queue_bytes;
+}
+
+static int make_values(struct rpcprof_push *push, const struct rpcprof_push_config *config)
+{
+	push->values.max = config->label_values;
+	push->values.hashes = malloc(push->values.max * sizeof(*push->values.hashes));
+	return push->values.hashes != NULL ? 0 : -ENOMEM;
 }
 
 static int open_sink(struct rpcprof_push *push, const struct rpcprof_push_config *config)
@@ -90,6 +100,7 @@ static int open_spool(struct rpcprof_push *push, const struct rpcprof_push_confi
 	push->spool.max_age_ns = push->max_age_ns;
 	push->spool.target = (uint32_t)crc32_z(config->protocol, (const Bytef *)push->url,
 	                                       strlen(push->url));
+	push->spool.writer = (uint64_t)rpcprof_push_random(INT64_MAX);
 	push->spool.path = strdup(config->spool);
 	return push->spool.path != NULL ? 0 : -ENOMEM;
 }
@@ -131,6 +142,7 @@ static void free_push(struct rpcprof_push *push)
 	if (push->http != NULL)
 		rpcprof_http_close(push->http);
 	rpcprof_labels_clear(&push->labels);
+	free(push->values.hashes);
 	pthread_cond_destroy(&push->wake);
 	pthread_cond_destroy(&push->done);
 	pthread_mutex_destroy(&push->lock);
@@ -153,6 +165,8 @@ int rpcprof_push_open(struct rpcprof_push **out, const struct rpcprof_push_confi
 	make_conditions(push);
 	set_numbers(push, &full);
 	error = set_labels(push, &full);
+	if (error == 0)
+		error = make_values(push, &full);
 	if (error == 0)
 		error = open_sink(push, &full);
 	if (error == 0)
@@ -221,6 +235,7 @@ static int enqueue(struct rpcprof_push *push, const char *name,
 
 	if (error != 0)
 		return error;
+	push->stats.labels_capped += rpcprof_labels_cap(&all, &push->values);
 	if (profile->length > push->queue.bytes_max)
 		return -E2BIG;
 	waiting = rpcprof_waiting_make(&all, profile->begin_ns, profile->end_ns, profile->bytes,

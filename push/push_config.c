@@ -37,6 +37,7 @@ static void set_defaults(struct rpcprof_push_config *config)
 	set_default(&config->profile_bytes, 7u << 18);
 	set_default(&config->profile_samples, 15000);
 	set_default(&config->profile_parts, 4);
+	set_default(&config->label_values, 256);
 	if (config->spool_bytes == 0)
 		config->spool_bytes = 64u << 20;
 }
@@ -65,6 +66,8 @@ static int check_numbers(const struct rpcprof_push_config *config)
 		return refuse("profile_samples is under 128, or profile_bytes under 16 KiB");
 	if (config->profile_parts > RPCPROF_PARTS_MAX)
 		return refuse("profile_parts is over 16");
+	if (config->label_values > 65536)
+		return refuse("label_values is over 65536");
 	return 0;
 }
 

@@ -5,7 +5,7 @@
 /*
  * A queue, its thread, and the sink it forwards to.
  *
- * lock guards all that changes but the spool, which is the thread's until it ended. It is never held
+ * lock guards all that changes but what is the thread's. It is never held
  * while something is sent, written, read or split.
  */
 #include <pthread.h>
@@ -25,19 +25,24 @@ struct rpcprof_push {
 	char *url; /* for messages */
 	uint32_t protocol;
 	bool retry_uncertain;
-	int64_t backoff_min_ns, backoff_max_ns, jitter_ns, max_age_ns;
+	int64_t backoff_min_ns, backoff_max_ns, jitter_ns, max_age_ns, timeout_ns;
 	pthread_t thread;
 	bool forked; /* atomic: this is a child, and nothing else here is to be touched */
 	/* Of those that a fork and metrics are to find; under a lock of their own: */
 	struct rpcprof_push *next;
 	uint32_t place; /* that no other has */
 
+	/* The thread's until it ended: */
 	struct rpcprof_spool spool;
+	int64_t replay_at_ns;   /* monotonic; 0: it is to be found out */
+	int64_t replay_rest_ns; /* monotonic: not before */
+	double sent_per_ns;     /* bytes, when last something was delivered */
 
 	pthread_mutex_t lock;
 	pthread_cond_t wake; /* the thread: there is something new */
 	pthread_cond_t done; /* who flushes: something left the queue */
 	struct rpcprof_labels labels; /* service_name and the user's */
+	struct rpcprof_label_values values;
 	struct rpcprof_queue queue;
 	size_t hand_count, hand_bytes; /* of what the thread has taken from it and not let go */
 	uint64_t hand_number;
@@ -56,6 +61,12 @@ int rpcprof_push_complete(struct rpcprof_push_config *full,
 
 /* The thread, a struct rpcprof_push its argument. */
 void *rpcprof_push_run(void *arg);
+
+/* Sends one, counts and frees it, or puts it back. Under the lock, which is let go meanwhile. */
+void rpcprof_push_forward(struct rpcprof_push *push, struct rpcprof_waiting *waiting);
+
+/* Sends of the spool what is due. The monotonic time to ask again. As forward. */
+int64_t rpcprof_push_replay(struct rpcprof_push *push);
 
 /* Writes it to the spool, if there is one; counts and frees it. lost: counts it if it is. Under the
  * lock, which is let go meanwhile. */

@@ -16,7 +16,7 @@
 
 #define S 1000000000ll
 #define SPOOL_AGAIN_NS (60 * S) /* a full disk is not tried for each profile: the queue holds more */
-#define REPLAY_LOOK_NS (10 * S) /* how often the spool is looked at for what others left */
+#define IDLE_NS (3600 * S)
 
 static int64_t read_clock(clockid_t id)
 {
@@ -128,11 +128,16 @@ static void pause_after_late(struct rpcprof_push *push, const struct rpcprof_wai
 		                     rpcprof_push_random(length < 60 * S ? length : 60 * S);
 }
 
+static bool is_replayed(const struct rpcprof_waiting *waiting)
+{
+	return waiting->number == UINT64_MAX;
+}
+
 /* To be sent again: where it came from. */
 static void put_back(struct rpcprof_push *push, struct rpcprof_waiting *waiting)
 {
 	push->stats.retried++;
-	if (waiting->number == UINT64_MAX)
+	if (is_replayed(waiting))
 		rpcprof_push_put_aside(push, waiting, &push->stats.dropped_full);
 	else if (rpcprof_queue_is_full(&push->queue, 0, rpcprof_waiting_bytes(waiting)))
 		drop(push, waiting, &push->stats.dropped_full);
@@ -150,7 +155,8 @@ static void note_success(struct rpcprof_push *push, struct rpcprof_waiting *wait
 	push->stats.sent_bytes += waiting->length;
 	push->stats.last_success_ns = rpcprof_push_utc_ns();
 	push->stats.since_success = 0;
-	pause_after_late(push, waiting);
+	if (!is_replayed(waiting)) /* which has a pace of its own */
+		pause_after_late(push, waiting);
 	drop(push, waiting, &push->stats.sent);
 }
 
@@ -187,12 +193,18 @@ static enum rpcprof_delivery send_to_sink(struct rpcprof_push *push,
 	struct rpcprof_session session = {.begin_ns = waiting->begin_ns, .end_ns = waiting->end_ns,
 	                                  .bytes = rpcprof_waiting_profile(waiting),
 	                                  .length = waiting->length};
+	int64_t begin = rpcprof_push_monotonic_ns();
+	enum rpcprof_delivery delivery;
 	struct rpcprof_labels labels;
 
 	(void)rpcprof_waiting_labels(waiting, &labels); /* checked when it was made or read */
 	session.labels = labels.list;
 	session.label_count = labels.count;
-	return push->sink->send(push->sink_arg, &session, reply);
+	delivery = push->sink->send(push->sink_arg, &session, reply);
+	if (delivery == RPCPROF_DELIVERED)
+		push->sent_per_ns = (double)waiting->length /
+		                    (double)(rpcprof_push_monotonic_ns() - begin + 1);
+	return delivery;
 }
 
 /* The parts take the place of what they are parts of, in their order. */
@@ -246,7 +258,7 @@ static bool check_size(struct rpcprof_push *push, struct rpcprof_waiting *waitin
 	return false;
 }
 
-static void forward(struct rpcprof_push *push, struct rpcprof_waiting *waiting)
+void rpcprof_push_forward(struct rpcprof_push *push, struct rpcprof_waiting *waiting)
 {
 	struct rpcprof_reply reply = {0, 0, ""};
 	enum rpcprof_delivery delivery;
@@ -271,25 +283,6 @@ static void wait_until(struct rpcprof_push *push, int64_t until_ns)
 	pthread_cond_timedwait(&push->wake, &push->lock, &time);
 }
 
-/* One from the spool, if it has one; false: nothing to do for a while. */
-static bool replay(struct rpcprof_push *push)
-{
-	struct rpcprof_spool_losses losses = {0, 0};
-	struct rpcprof_waiting *waiting;
-
-	pthread_mutex_unlock(&push->lock);
-	waiting = rpcprof_spool_take(&push->spool, rpcprof_push_utc_ns(), &losses);
-	pthread_mutex_lock(&push->lock);
-	push->stats.spool_damaged += losses.damaged;
-	push->stats.spool_pruned += losses.pruned;
-	if (waiting == NULL)
-		return false;
-	push->stats.unspooled++;
-	waiting->number = UINT64_MAX; /* no flush waits for it */
-	forward(push, waiting);
-	return true;
-}
-
 /* The queue is for callers to fill: in an outage its older half goes to the spool. */
 static bool is_to_put_aside(const struct rpcprof_push *push, int64_t now)
 {
@@ -312,13 +305,16 @@ static void step(struct rpcprof_push *push)
 		wait_until(push, push->next_send_ns);
 	} else if (first != NULL) {
 		if (now >= first->due_ns || first->number < push->flush_to)
-			forward(push, rpcprof_queue_take(&push->queue));
+			rpcprof_push_forward(push, rpcprof_queue_take(&push->queue));
 		else
 			wait_until(push, first->due_ns);
-	} else if (push->spool.path == NULL || !replay(push)) {
-		/* Looked at again under the lock: replay() let it go. */
+	} else {
+		int64_t until = push->spool.path != NULL ? rpcprof_push_replay(push)
+		                                         : now + IDLE_NS;
+
+		/* Looked at again under the lock, which was let go meanwhile. */
 		if (push->queue.first == NULL && !push->stop)
-			wait_until(push, now + REPLAY_LOOK_NS);
+			wait_until(push, until);
 	}
 }
 

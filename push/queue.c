@@ -29,6 +29,16 @@ struct rpcprof_waiting *rpcprof_waiting_make(const struct rpcprof_labels *labels
 	return waiting;
 }
 
+void rpcprof_waiting_free_all(struct rpcprof_waiting *list)
+{
+	while (list != NULL) {
+		struct rpcprof_waiting *next = list->next;
+
+		free(list);
+		list = next;
+	}
+}
+
 size_t rpcprof_waiting_bytes(const struct rpcprof_waiting *waiting)
 {
 	return sizeof(*waiting) + waiting->label_bytes + waiting->length;

@@ -25,6 +25,9 @@ struct rpcprof_queue {
 struct rpcprof_waiting *rpcprof_waiting_make(const struct rpcprof_labels *labels, int64_t begin_ns,
                                              int64_t end_ns, const uint8_t *bytes, size_t length);
 
+/* It and the next ones. */
+void rpcprof_waiting_free_all(struct rpcprof_waiting *list);
+
 /* What it takes. */
 size_t rpcprof_waiting_bytes(const struct rpcprof_waiting *waiting);
 

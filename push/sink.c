@@ -21,7 +21,9 @@ const struct rpcprof_sink *rpcprof_sink_of(uint32_t protocol)
 		[RPCPROF_PUSH_INGEST_FORM] = {sizeof(struct rpcprof_sink), rpcprof_sink_ingest_form,
 		                              interrupt, close_http},
 		[RPCPROF_PUSH_AUTOPGO] = {sizeof(struct rpcprof_sink), rpcprof_sink_autopgo,
-		                          interrupt, close_http}};
+		                          interrupt, close_http},
+		[RPCPROF_PUSH_PARCA] = {sizeof(struct rpcprof_sink), rpcprof_sink_parca,
+		                        interrupt, close_http}};
 
 	return protocol < sizeof(sinks) / sizeof(sinks[0]) ? &sinks[protocol] : NULL;
 }

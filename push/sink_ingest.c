@@ -100,9 +100,10 @@ static char *make_config(const struct rpcprof_session *session)
 {
 	struct rpcprof_pprof *model = NULL;
 	struct pprof_error error;
+	size_t uncompressed;
 	char *config = NULL;
 
-	if (rpcprof_fit_read(session->bytes, session->length, &model, &error) == 0)
+	if (rpcprof_fit_read(session->bytes, session->length, &model, &uncompressed, &error) == 0)
 		config = config_of(model);
 	rpcprof_pprof_close(model);
 	return config;

@@ -12,6 +12,6 @@ typedef enum rpcprof_delivery rpcprof_sink_send_fn(void *arg, const struct rpcpr
                                                    struct rpcprof_reply *reply);
 
 rpcprof_sink_send_fn rpcprof_sink_pyroscope, rpcprof_sink_ingest, rpcprof_sink_ingest_form,
-	rpcprof_sink_autopgo;
+	rpcprof_sink_autopgo, rpcprof_sink_parca;
 
 #endif

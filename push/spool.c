@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "push/spool_internal.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,9 +12,8 @@
 #include <zlib.h>
 
 #include "export/directory_internal.h"
+#include "push/spool_list_internal.h"
 
-#define FORMAT "push1-" /* another layout of the file needs another name */
-#define NAME_FORMAT FORMAT "%08" PRIx32 "-%020" PRId64 "-%d-%" PRIu64 ".session"
 #define FILE_MAX ((size_t)64 << 20)
 
 /* How a file begins; labels and profile follow. Of the machine that wrote it. */
@@ -33,70 +30,24 @@ static uint32_t checksum_of(const uint8_t *file, size_t length)
 	return (uint32_t)crc32_z(0, file + sizeof(uint32_t), length - sizeof(uint32_t));
 }
 
-struct found {
-	char name[NAME_MAX + 1];
-	int64_t begin_ns;
-	uint64_t total; /* bytes of all */
-};
-
-static bool parse(const char *name, uint32_t *target, int64_t *begin_ns)
-{
-	uint64_t number;
-	int pid, end = 0;
-
-	return sscanf(name, FORMAT "%8" SCNx32 "-%20" SCNd64 "-%d-%" SCNu64 ".session%n", target,
-	              begin_ns, &pid, &number, &end) == 4 &&
-	       end > 0 && name[end] == '\0';
-}
-
-/* The file of the latest (or earliest) begin; of one target only, or of all. */
-static bool find(int dir, bool latest, const uint32_t *of_target, struct found *found)
-{
-	int copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *stream = copy >= 0 ? fdopendir(copy) : NULL;
-	struct dirent *entry;
-	struct stat file;
-	bool any = false;
-
-	found->total = 0;
-	while (stream != NULL && (entry = readdir(stream)) != NULL) {
-		uint32_t target;
-		int64_t begin_ns;
-
-		if (!parse(entry->d_name, &target, &begin_ns))
-			continue;
-		if (fstatat(dir, entry->d_name, &file, AT_SYMLINK_NOFOLLOW) == 0)
-			found->total += (uint64_t)file.st_size;
-		if (of_target != NULL && target != *of_target)
-			continue;
-		if (any && (begin_ns > found->begin_ns) != latest)
-			continue;
-		any = true;
-		found->begin_ns = begin_ns;
-		snprintf(found->name, sizeof(found->name), "%s", entry->d_name);
-	}
-	if (stream != NULL)
-		closedir(stream);
-	else if (copy >= 0)
-		close(copy);
-	return any;
-}
-
 static void prune(struct rpcprof_spool *spool, int dir, size_t more, int64_t now_utc_ns,
                   struct rpcprof_spool_losses *losses)
 {
-	struct found oldest;
+	struct rpcprof_spool_list list;
+	int status = 0;
 
-	while (find(dir, false, NULL, &oldest)) {
-		bool old = oldest.begin_ns < now_utc_ns - spool->max_age_ns;
+	rpcprof_spool_list(dir, NULL, &list);
+	while (list.count > 0 && (status == 0 || status == -ENOENT)) {
+		const struct rpcprof_spool_entry *oldest = &list.entries[--list.count];
 
-		if (!old && oldest.total + more <= spool->bytes_max)
-			return;
-		if (unlinkat(dir, oldest.name, 0) == 0)
-			losses->pruned++;
-		else if (errno != ENOENT) /* another process was first */
-			return;
+		if (oldest->begin_ns >= now_utc_ns - spool->max_age_ns &&
+		    list.bytes + more <= spool->bytes_max)
+			break;
+		status = rpcprof_spool_remove(dir, oldest); /* -ENOENT: another process was first */
+		losses->pruned += status == 0;
+		list.bytes -= oldest->bytes;
 	}
+	free(list.entries);
 }
 
 static int open_directory(const char *path)
@@ -127,25 +78,38 @@ static uint8_t *encode(const struct rpcprof_waiting *waiting, size_t *length)
 	return file;
 }
 
+static char *make_path(struct rpcprof_spool *spool, const struct rpcprof_waiting *waiting)
+{
+	const struct rpcprof_spool_entry entry = {
+		.target = spool->target, .begin_ns = waiting->begin_ns, .end_ns = waiting->end_ns,
+		.labels = (uint32_t)crc32_z(0, waiting->data, waiting->label_bytes),
+		.writer = spool->writer, .number = spool->written++};
+	char name[RPCPROF_SPOOL_NAME_ROOM], *path;
+
+	rpcprof_spool_name(&entry, name);
+	return asprintf(&path, "%s/%s", spool->path, name) >= 0 ? path : NULL;
+}
+
 int rpcprof_spool_put(struct rpcprof_spool *spool, const struct rpcprof_waiting *waiting,
                       int64_t now_utc_ns, struct rpcprof_spool_losses *losses)
 {
 	int dir = open_directory(spool->path), error = -ENOMEM;
+	char *path = make_path(spool, waiting);
 	uint8_t *file;
-	char *path;
 	size_t length;
 
-	if (dir < 0)
+	if (dir < 0) {
+		free(path);
 		return dir;
+	}
 	file = encode(waiting, &length);
-	if (file != NULL && asprintf(&path, "%s/" NAME_FORMAT, spool->path, spool->target,
-	                             waiting->begin_ns, (int)getpid(), spool->written++) >= 0) {
+	if (file != NULL && path != NULL) {
 		prune(spool, dir, length, now_utc_ns, losses);
 		error = length <= spool->bytes_max
 		                ? rpcprof_file_write(path, file, length, false)
 		                : -ENOSPC;
-		free(path);
 	}
+	free(path);
 	free(file);
 	close(dir);
 	return error;
@@ -204,44 +168,132 @@ static struct rpcprof_waiting *load(int fd, size_t length)
 	return waiting;
 }
 
-/* Takes one file. 0; -EAGAIN: it is another process's, or no more there. */
-static int take(int dir, const char *name, struct rpcprof_waiting **waiting)
+/* Opens a file that no other process is about to take. A file, or a negative errno. */
+static int claim(int dir, const struct rpcprof_spool_entry *entry, size_t *length)
 {
-	int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	char name[RPCPROF_SPOOL_NAME_ROOM];
 	struct stat file;
-	int status = -EAGAIN;
+	int fd;
 
+	rpcprof_spool_name(entry, name);
+	fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
-		return errno == ENOENT ? -EAGAIN : -errno;
+		return -errno;
 	/* Who holds the lock of a file that still has a name may take it. */
 	if (flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &file) == 0 && file.st_nlink > 0) {
-		*waiting = load(fd, (size_t)file.st_size);
-		status = unlinkat(dir, name, 0) == 0 ? 0 : -errno;
+		*length = (size_t)file.st_size;
+		return fd;
 	}
 	close(fd);
-	return status;
+	return -EAGAIN;
 }
 
-struct rpcprof_waiting *rpcprof_spool_take(struct rpcprof_spool *spool, int64_t now_utc_ns,
-                                           struct rpcprof_spool_losses *losses)
+struct gathering {
+	struct rpcprof_merge *merge;
+	struct rpcprof_spool_losses *losses; /* NULL: only look */
+	int dir;
+	uint32_t labels; /* of the first */
+};
+
+/* What is sent must be gone first: what cannot be deleted would be sent for ever. */
+static bool is_ours(const struct gathering *gathering, const struct rpcprof_spool_entry *entry)
 {
-	int dir = open(spool->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), status = 0;
-	struct rpcprof_waiting *waiting = NULL;
-	struct found newest;
+	return gathering->losses == NULL || rpcprof_spool_remove(gathering->dir, entry) == 0;
+}
+
+/* false: no further ones are needed. */
+static bool gather_one(struct gathering *gathering, const struct rpcprof_spool_entry *entry,
+                       struct rpcprof_waiting *waiting)
+{
+	struct rpcprof_merge *merge = gathering->merge;
+	struct rpcprof_pprof *model;
+
+	if (merge->count == 0) {
+		if (!is_ours(gathering, entry)) {
+			free(waiting);
+			return false;
+		}
+		gathering->labels = entry->labels;
+		rpcprof_merge_begin(merge, waiting);
+		return true;
+	}
+	if (!rpcprof_merge_takes(merge, waiting, &model)) {
+		free(waiting);
+		return false;
+	}
+	if (!is_ours(gathering, entry)) {
+		rpcprof_pprof_close(model);
+		free(waiting);
+		return false;
+	}
+	rpcprof_merge_add(merge, waiting, model);
+	return true;
+}
+
+static bool gather_file(struct gathering *gathering, const struct rpcprof_spool_entry *entry)
+{
+	size_t length = 0;
+	int fd = claim(gathering->dir, entry, &length);
+	struct rpcprof_waiting *waiting;
+	bool more = true;
+
+	if (fd < 0)
+		return fd == -EAGAIN || fd == -ENOENT;
+	waiting = load(fd, length);
+	if (waiting != NULL)
+		more = gather_one(gathering, entry, waiting);
+	else if (gathering->losses != NULL && rpcprof_spool_remove(gathering->dir, entry) == 0)
+		gathering->losses->damaged++;
+	close(fd);
+	return more;
+}
+
+static bool gather(struct gathering *gathering, const struct rpcprof_spool_list *list)
+{
+	bool more = true;
+
+	for (size_t i = 0; more && i < list->count; i++)
+		if (gathering->merge->count == 0 || list->entries[i].labels == gathering->labels)
+			more = gather_file(gathering, &list->entries[i]);
+	return gathering->merge->count > 0;
+}
+
+bool rpcprof_spool_take(struct rpcprof_spool *spool, int64_t now_utc_ns,
+                        struct rpcprof_merge *merge, struct rpcprof_spool_losses *losses)
+{
+	int dir = open(spool->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct gathering gathering = {.merge = merge, .losses = losses, .dir = dir};
+	struct rpcprof_spool_list list;
+	bool any;
 
 	if (dir < 0)
-		return NULL;
+		return false;
 	prune(spool, dir, 0, now_utc_ns, losses);
-	while (status == 0 && waiting == NULL && find(dir, true, &spool->target, &newest)) {
-		status = take(dir, newest.name, &waiting);
-		if (status == 0 && waiting == NULL)
-			losses->damaged++;
-	}
+	rpcprof_spool_list(dir, &spool->target, &list);
+	any = gather(&gathering, &list);
+	free(list.entries);
 	close(dir);
-	/* What cannot be deleted would be sent for ever. */
-	if (status != 0) {
-		free(waiting);
-		waiting = NULL;
+	return any;
+}
+
+bool rpcprof_spool_look(struct rpcprof_spool *spool, struct rpcprof_merge *merge,
+                        struct rpcprof_spool_times *times)
+{
+	int dir = open(spool->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct gathering gathering = {.merge = merge, .dir = dir};
+	struct rpcprof_spool_list list;
+	bool any;
+
+	if (dir < 0)
+		return false;
+	rpcprof_spool_list(dir, &spool->target, &list);
+	any = gather(&gathering, &list);
+	for (size_t i = 0; i < list.count; i++) {
+		times->begin_ns = list.entries[i].begin_ns; /* the last one is the oldest */
+		if (i == 0 || list.entries[i].put_ns > times->put_ns)
+			times->put_ns = list.entries[i].put_ns;
 	}
-	return waiting;
+	free(list.entries);
+	close(dir);
+	return any;
 }

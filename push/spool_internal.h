@@ -7,14 +7,15 @@
  * newest. Several processes and targets may share it; each session is taken by one of them.
  * Files of other formats, which other versions may write, are left alone.
  */
-#include "push/queue_internal.h"
+#include "push/merge_internal.h"
 
 struct rpcprof_spool {
 	char *path; /* malloc'ed; NULL: there is none */
 	uint64_t bytes_max;
 	int64_t max_age_ns;
 	uint32_t target; /* a number for where its sessions are to go */
-	uint64_t written; /* by this process, to tell its files apart */
+	uint64_t writer; /* random: processes of different containers may have one pid */
+	uint32_t written; /* by this one */
 };
 
 struct rpcprof_spool_losses {
@@ -26,8 +27,17 @@ struct rpcprof_spool_losses {
 int rpcprof_spool_put(struct rpcprof_spool *spool, const struct rpcprof_waiting *waiting,
                       int64_t now_utc_ns, struct rpcprof_spool_losses *losses);
 
-/* The newest that is whole; it is no longer in the spool. NULL: none. */
-struct rpcprof_waiting *rpcprof_spool_take(struct rpcprof_spool *spool, int64_t now_utc_ns,
-                                           struct rpcprof_spool_losses *losses);
+/* The newest that is whole goes to the merge, with what it takes of those before; they are no
+ * longer in the spool. false: there is none. */
+bool rpcprof_spool_take(struct rpcprof_spool *spool, int64_t now_utc_ns,
+                        struct rpcprof_merge *merge, struct rpcprof_spool_losses *losses);
+
+/* The same, but all stays where it is. Of all sessions: when the oldest begins, and when the last
+ * one was put there. */
+struct rpcprof_spool_times {
+	int64_t begin_ns, put_ns; /* UTC */
+};
+bool rpcprof_spool_look(struct rpcprof_spool *spool, struct rpcprof_merge *merge,
+                        struct rpcprof_spool_times *times);
 
 #endif

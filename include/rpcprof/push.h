@@ -3,7 +3,7 @@
 #define RPCPROF_PUSH_H
 
 /*
- * Profiles to servers: Pyroscope and what speaks its protocols, autopgo, or a sink of your own.
+ * Profiles to servers: Pyroscope and what speaks its protocols, Parca, autopgo, or a sink of your own.
  *
  *     struct rpcprof_push_config server = {.size = sizeof(server), .url = "http://localhost:4040"};
  *     struct rpcprof_push *push;
@@ -54,7 +54,7 @@ enum rpcprof_delivery {
 
 /** What a sink says beside that. */
 struct rpcprof_reply {
-	uint32_t status;        /* of HTTP; 0: none */
+	uint32_t status;        /* of HTTP, or what that of gRPC is there; 0: none */
 	uint32_t retry_after_s; /* not before that; 0: as the queue sees fit */
 	char message[240];      /* for people */
 };
@@ -76,7 +76,8 @@ enum rpcprof_push_protocol {
 	RPCPROF_PUSH_PYROSCOPE = 0, /* push.v1.PusherService/Push: Pyroscope 1.0 and later, Alloy */
 	RPCPROF_PUSH_INGEST = 1,    /* POST /ingest, raw pprof: the same */
 	RPCPROF_PUSH_INGEST_FORM = 2, /* POST /ingest with sample_type_config: Pyroscope 0.x too */
-	RPCPROF_PUSH_AUTOPGO = 3      /* POST /api/profile/<application> */
+	RPCPROF_PUSH_AUTOPGO = 3,     /* POST /api/profile/<application> */
+	RPCPROF_PUSH_PARCA = 4        /* ProfileStoreService/WriteRaw, by gRPC: Parca */
 };
 
 /** What rpcprof_push_open() takes. Set size and url or sink, leave the rest 0 for the defaults. */
@@ -118,13 +119,17 @@ struct rpcprof_push_config {
 	/* For what the queue does not hold, and what is left at the end: */
 	const char *spool;     /* directory, made if missing; several processes may share it */
 	uint64_t spool_bytes;  /* the oldest go beyond it; default 64 MiB */
+	uint32_t label_values; /* so many different ones, of all labels, are sent in a process's
+	                        * life; those that come later become "other": servers keep a series
+	                        * for each. Default 256 */
 };
 
 /**
  * From now on what it is given is sent, by a thread, until rpcprof_push_close().
  *
  * Connects to nobody yet. A proxy is taken from the environment as curl does. What the spool has of
- * earlier processes is sent when the queue is empty, newest first. In a forked child it is as if
+ * earlier processes is sent when the queue is empty, newest first, over as long as the outage was,
+ * adjacent windows of equal labels as one as far as servers take it. In a forked child it is as if
  * closed; the parent's connection is not disturbed.
  *
  * @param push    the caller's, unchanged on error
@@ -196,7 +201,7 @@ int rpcprof_push_flush(struct rpcprof_push *push, uint32_t timeout_ms);
 int rpcprof_push_close(struct rpcprof_push *push, uint32_t timeout_ms);
 
 /** What became of everything that was taken: taken + split + unspooled = sent + dropped_* + spooled +
- * queued. */
+ * merged + queued. */
 struct rpcprof_push_stats {
 	size_t size;    /* set by the caller: sizeof(struct rpcprof_push_stats) */
 	uint64_t taken; /* by window and send, the refused ones too */
@@ -213,8 +218,10 @@ struct rpcprof_push_stats {
 	uint64_t dropped_invalid;   /* not pprof, a bad label, too large, no memory */
 	uint64_t dropped_closed;    /* left at the end */
 	uint64_t folded;    /* samples that became part of "other" */
+	uint64_t labels_capped; /* values of labels that were sent as "other" */
 	uint64_t spooled;   /* written to the spool */
 	uint64_t unspooled; /* taken from it */
+	uint64_t merged;    /* of those, what became part of another */
 	uint64_t spool_errors;  /* could not be written: dropped_full or dropped_closed */
 	uint64_t spool_damaged; /* files that are not whole, deleted */
 	uint64_t spool_pruned;  /* files deleted for spool_bytes and max_age_s */
