@@ -5,10 +5,15 @@
  *   push calls URL PROTOCOL DIRECTORY [OPTION=VALUE...]  records calls, pushes two windows of them,
  *                                                        and writes them to the directory too
  *   push file URL PROTOCOL FILE [OPTION=VALUE...]        pushes a profile, name "peer"
+ *   push load URL PROTOCOL SECONDS [OPTION=VALUE...]     records calls all the time and pushes a
+ *                                                        window of them each second
+ *   push methods URL PROTOCOL NUMBER [OPTION=VALUE...]   pushes one window of calls of so many
+ *                                                        methods, on both sides, of 3 statuses
  *
  * OPTION: application, tenant, basic_user, basic_password, bearer_file, ca_file, header, spool,
  * flush_ms, timeout_ms, max_age_s, begin_s (of the file's window), uncertain, count (of sends),
- * queue_sessions, profile_bytes, profile_samples, forks (1: after each send there is a child that ends as programs end).
+ * queue_sessions, queue_bytes, profile_bytes, profile_samples, forks (a child that ends as programs
+ * do: 1: after each send, 2: in the middle of it).
  * Prints the counters, a line each: "sent 2". Ends with 0 if it could run, whatever became of them.
  */
 #include <stdio.h>
@@ -23,6 +28,11 @@
 
 static uint32_t flush_ms = 20000, count = 1, forks;
 static int64_t begin_s;
+
+/* Of load. */
+static int loaded;
+static int64_t last_end_ns;
+static uint64_t gaps, calls;
 
 static int fail(const char *what)
 {
@@ -67,7 +77,9 @@ static int set_number(struct rpcprof_push_config *config, const char *option)
 	} fields[] = {{"flush_ms", &flush_ms}, {"timeout_ms", &config->timeout_ms},
 	              {"max_age_s", &config->max_age_s}, {"uncertain", &config->retry_uncertain},
 	              {"profile_bytes", &config->profile_bytes},
-	              {"profile_samples", &config->profile_samples}, {"count", &count}, {"forks", &forks}, {"queue_sessions", &config->queue_sessions}};
+	              {"profile_samples", &config->profile_samples}, {"count", &count},
+	              {"forks", &forks}, {"queue_sessions", &config->queue_sessions},
+	              {"queue_bytes", &config->queue_bytes}};
 
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
 		const char *value = value_of(option, fields[i].name);
@@ -126,6 +138,55 @@ static int push_calls(struct rpcprof_push *push, const char *directory)
 	return 0;
 }
 
+static void take_window(void *arg, const struct rpcprof_window_profile *window)
+{
+	if (last_end_ns != 0 && window->begin_ns != last_end_ns)
+		gaps++;
+	last_end_ns = window->end_ns;
+	rpcprof_push_window(arg, window);
+}
+
+static int push_load(struct rpcprof_push *push, const char *seconds)
+{
+	const struct rpcprof_exporter_config config = {
+		.size = sizeof(config), .interval_s = 1,
+		.on_window = take_window, .on_window_arg = push};
+	time_t end = time(NULL) + strtol(seconds, NULL, 10);
+
+	if (rpcprof_exporter_start(&config) != 0)
+		return fail("the exporter does not start");
+	for (; time(NULL) <= end; calls++)
+		call((int)calls);
+	rpcprof_exporter_stop();
+	loaded = 1;
+	return 0;
+}
+
+static int push_methods(struct rpcprof_push *push, const char *number)
+{
+	const struct rpcprof_exporter_config config = {
+		.size = sizeof(config), .interval_s = 3600,
+		.on_window = rpcprof_push_window, .on_window_arg = push};
+	static const int statuses[] = {0, 4, 14};
+	long methods = strtol(number, NULL, 10);
+
+	if (rpcprof_exporter_start(&config) != 0)
+		return fail("the exporter does not start");
+	for (long i = 0; i < 6 * methods; i++) {
+		struct rpcprof_stat stat = rpcprof_stat_begin(i % 2 ? RPCPROF_TAG_SERVER
+		                                                    : RPCPROF_TAG_CLIENT);
+		char name[64];
+
+		snprintf(name, sizeof(name), "/peer.Many/Method%ld", i / 6);
+		rpcprof_stat_set_method(stat, rpcprof_tag_intern(RPCPROF_TAG_METHOD, name,
+		                                                 (size_t)-1));
+		rpcprof_stat_set_status(stat, statuses[i % 3]);
+		rpcprof_stat_end(stat);
+	}
+	rpcprof_exporter_stop();
+	return 0;
+}
+
 /* Its clean-up must not reach the parent's connection. */
 static void fork_child(struct rpcprof_push *push)
 {
@@ -140,7 +201,7 @@ static void fork_child(struct rpcprof_push *push)
 
 static int push_file(struct rpcprof_push *push, const char *name)
 {
-	static uint8_t bytes[8 << 20];
+	static uint8_t bytes[64 << 20];
 	FILE *file = fopen(name, "rb");
 	struct rpcprof_window_profile profile = {.begin_ns = begin_s * 1000000000,
 	                                         .end_ns = begin_s * 1000000000 + 1,
@@ -152,12 +213,38 @@ static int push_file(struct rpcprof_push *push, const char *name)
 	fclose(file);
 	for (uint32_t i = 0; i < count; i++) {
 		(void)rpcprof_push_send(push, "peer", &profile, NULL, 0);
-		if (forks) {
-			(void)rpcprof_push_flush(push, flush_ms);
+		if (forks == 2)
 			fork_child(push);
-		}
+		if (forks != 0)
+			(void)rpcprof_push_flush(push, flush_ms);
+		if (forks == 1)
+			fork_child(push);
 	}
 	return 0;
+}
+
+static void print_load(void)
+{
+	struct rpcprof_exporter_stats stats = {.size = sizeof(stats)};
+
+	rpcprof_exporter_get_stats(&stats);
+	printf("gaps %llu\ncalls %llu\ncalls_in_windows %llu\n", (unsigned long long)gaps,
+	       (unsigned long long)calls, (unsigned long long)stats.calls);
+}
+
+/* ru_maxrss would begin with that of the program which started this one. */
+static long peak_kib(void)
+{
+	FILE *file = fopen("/proc/self/status", "r");
+	char line[256];
+	long kib = 0;
+
+	while (file != NULL && kib == 0 && fgets(line, sizeof(line), file) != NULL)
+		if (strncmp(line, "VmHWM:", 6) == 0)
+			kib = strtol(line + 6, NULL, 10);
+	if (file != NULL)
+		fclose(file);
+	return kib;
 }
 
 static void print(const struct rpcprof_push_stats *stats)
@@ -178,7 +265,22 @@ static void print(const struct rpcprof_push_stats *stats)
 	PRINT(unspooled);
 	PRINT(spool_damaged);
 	PRINT(last_status);
+	printf("peak_kib %ld\n", peak_kib());
 	printf("last_error %s\n", stats->last_error);
+}
+
+static int run(const char *what, struct rpcprof_push *push, const char *argument)
+{
+	static const struct {
+		const char *name;
+		int (*run)(struct rpcprof_push *push, const char *argument);
+	} all[] = {{"calls", push_calls}, {"file", push_file}, {"load", push_load},
+	           {"methods", push_methods}};
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (strcmp(what, all[i].name) == 0)
+			return all[i].run(push, argument);
+	return fail(what);
 }
 
 int main(int argc, char **argv)
@@ -192,7 +294,7 @@ int main(int argc, char **argv)
 	int error;
 
 	if (argc < 5)
-		return fail("usage: push calls|file URL PROTOCOL DIRECTORY|FILE [OPTION=VALUE...]");
+		return fail("usage: push calls|file|load|methods URL PROTOCOL ARGUMENT [OPTION=VALUE...]");
 	config.url = argv[2];
 	config.protocol = (uint32_t)strtoul(argv[3], NULL, 10);
 	begin_s = time(NULL) - 1;
@@ -201,10 +303,12 @@ int main(int argc, char **argv)
 			return fail(argv[i]);
 	if (rpcprof_init(NULL) != 0 || rpcprof_push_open(&push, &config) != 0)
 		return fail("it does not open: RPCPROF_LOG=1 says why");
-	error = strcmp(argv[1], "calls") == 0 ? push_calls(push, argv[4]) : push_file(push, argv[4]);
+	error = run(argv[1], push, argv[4]);
 	(void)rpcprof_push_flush(push, flush_ms);
 	rpcprof_push_get_stats(push, &stats);
 	print(&stats);
+	if (loaded)
+		print_load();
 	rpcprof_push_close(push, 0);
 	return error;
 }

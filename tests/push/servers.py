@@ -9,12 +9,16 @@ import http.server
 import os
 import socket
 import ssl
+import struct
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 import unittest
+from concurrent import futures
+
+import grpc
 
 PUSH = sys.argv.pop(1)
 ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
@@ -33,9 +37,9 @@ def field(number, value):
     return varint(number << 3 | 2) + varint(len(value)) + value
 
 
-def profile():
+def profile(frame=b"frame"):
     """One sample of 7 nanoseconds."""
-    texts = [b"", b"wall", b"nanoseconds", b"frame"]
+    texts = [b"", b"wall", b"nanoseconds", frame]
     wall = field(1, 1) + field(2, 2)
     return gzip.compress(
         field(1, wall) + field(2, field(1, 1) + field(2, 7)) + field(4, field(1, 1) + field(4, field(1, 1)))
@@ -90,6 +94,25 @@ def drip(handler, _):
         handler.close_connection = True
 
 
+def stall(handler, _):
+    """Takes a connection, and then nothing: neither reads nor writes."""
+    time.sleep(3)
+    handler.close_connection = True
+
+
+class Unread(Handler):
+    """Hangs up in the middle of the first request's body."""
+    def do_POST(self):
+        if self.server.requests:
+            Handler.do_POST(self)
+            return
+        self.server.requests.append(self.rfile.read(10))
+        # Closed with bytes unread: the other side gets a reset.
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.close()
+        self.close_connection = True
+
+
 class Servers(unittest.TestCase):
     def setUp(self):
         self.directory = tempfile.TemporaryDirectory()
@@ -102,8 +125,8 @@ class Servers(unittest.TestCase):
             file.write(content)
         return path
 
-    def serve(self, answers, context=None):
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    def serve(self, answers, context=None, handler=Handler):
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
         server.daemon_threads = True
         server.requests, server.answer = [], answers
         if context is not None:
@@ -122,7 +145,11 @@ class Servers(unittest.TestCase):
                              capture_output=True, text=True, timeout=120)
         self.assertEqual(run.returncode, 0, run.stderr)
         self.log = run.stderr
-        said = dict(line.split(" ", 1) for line in run.stdout.splitlines())
+        return self.read(run.stdout)
+
+    @staticmethod
+    def read(out):
+        said = dict(line.split(" ", 1) for line in out.splitlines())
         return {k: int(v) if v.isdigit() else v for k, v in said.items()}
 
     def expect(self, said, **wanted):
@@ -208,6 +235,43 @@ class Servers(unittest.TestCase):
         said = self.push(self.serve(in_turn(drip, answer(200))), "timeout_ms=300")
         self.expect(said, sent=1, retried=1)
 
+    def test_death_in_the_middle_of_a_body(self):
+        # More than the buffers of two sockets hold, so that not all of it can have been sent.
+        self.profile = self.write("large.pb.gz", profile(os.urandom(4 << 20).hex().encode()))
+        url = self.serve(answer(200), handler=Unread)
+        said = self.push(url, "profile_bytes=100000000", "queue_bytes=60000000")
+        self.expect(said, sent=1, retried=1, dropped_uncertain=0)
+
+    def test_gzip_bombs_are_not_unpacked(self):
+        bomb = gzip.compress(b"\0" * (128 << 20))
+        plain = self.push(self.serve(answer(400, b"no")))
+        said = self.push(self.serve(answer(400, bomb, Content_Encoding="gzip")))
+        self.expect(said, dropped_refused=1, last_status=400)
+        self.assertLess(len(said["last_error"]), 256)
+        self.assertLess(said["peak_kib"] - plain["peak_kib"], 32 << 10)
+
+    def test_recording_goes_on_whatever_the_server_does(self):
+        """Windows follow each other without a gap, every call is in one, and each is counted."""
+        drops = ("queued", "dropped_full", "dropped_refused", "dropped_uncertain", "sent")
+        with socket.create_server(("127.0.0.1", 0)) as deaf:
+            urls = {"deaf": f"http://127.0.0.1:{deaf.getsockname()[1]}", "gone": "http://127.0.0.1:9",
+                    "nowhere": "http://nowhere.invalid", "stall": self.serve(stall),
+                    "drip": self.serve(drip), "busy": self.serve(answer(429)),
+                    "html": self.serve(answer(200, b"<html>", "text/html"))}
+            runs = {name: subprocess.Popen(
+                        [PUSH, "load", url, "0", "3", "timeout_ms=500", "queue_sessions=4",
+                         "flush_ms=0"], env=ENVIRONMENT, stdout=subprocess.PIPE, text=True)
+                    for name, url in urls.items()}
+            for name, run in runs.items():
+                with self.subTest(name):
+                    said = self.read(run.communicate(timeout=60)[0])
+                    self.assertEqual((run.returncode, said["gaps"]), (0, 0), said)
+                    self.assertEqual(said["calls_in_windows"], said["calls"])
+                    self.assertGreaterEqual(said["taken"], 3)
+                    self.assertEqual(sum(said[drop] for drop in drops), said["taken"])
+                    self.assertNotEqual(said["last_error"], "")
+                    self.assertLessEqual(said["queued"], 4)
+
     def test_nobody_there(self):
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
@@ -241,19 +305,52 @@ class Servers(unittest.TestCase):
         self.assertEqual(self.server.requests[0][1]["Authorization"], "Basic dTpzM2NyZXQ=")
         self.assertNotIn("s3cret", self.log + said["last_error"])
 
-    def test_certificates_are_verified(self):
-        key, cert = (os.path.join(self.directory.name, n) for n in ("key.pem", "cert.pem"))
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-                        "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
-                        "-keyout", key, "-out", cert], check=True, capture_output=True)
+    def certify(self, begin, end):
+        """A certificate of localhost, between these days."""
+        key, cert, request, config = (os.path.join(self.directory.name, n) for n in (
+            "key.pem", "cert.pem", "request.pem", "config"))
+        self.write("index", b"")
+        self.write("config", b"[ca]\ndefault_ca=own\n[own]\ndatabase=index\nnew_certs_dir=.\n"
+                             b"rand_serial=yes\ndefault_md=sha256\npolicy=any\n"
+                             b"x509_extensions=name\n[any]\ncommonName=supplied\n"
+                             b"[name]\nsubjectAltName=DNS:localhost\n")
+
+        def openssl(*arguments):
+            subprocess.run(["openssl", *arguments], check=True, capture_output=True,
+                           cwd=self.directory.name)
+        openssl("req", "-new", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost",
+                "-keyout", key, "-out", request)
+        openssl("ca", "-batch", "-selfsign", "-config", config, "-keyfile", key, "-in", request,
+                "-out", cert, "-startdate", begin + "000000Z", "-enddate", end + "000000Z")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(cert, key)
+        return cert, context
+
+    def test_forks_do_not_disturb_a_connection(self):
+        def slow(handler, n):
+            time.sleep(0.02)
+            answer(200)(handler, n)
+        cert, context = self.certify("20200101", "21000101")
+        url = self.serve(slow, context)
+        # 100 children, each with a copy of the connection and of its TLS: after each send, and
+        # in the middle of one.
+        for when in "1", "2":
+            self.server.requests.clear()
+            said = self.push(url, f"ca_file={cert}", "count=100", f"forks={when}")
+            self.expect(said, sent=100, retried=0)
+            self.assertEqual(len({request[3] for request in self.server.requests}), 1)
+
+    def test_expired_certificates_are_refused(self):
+        cert, context = self.certify("20200101", "20200102")
+        said = self.push(self.serve(answer(200), context), f"ca_file={cert}", "flush_ms=300")
+        self.expect(said, sent=0, queued=1)
+        self.assertIn("certificate has expired", said["last_error"])
+        self.assertEqual(self.server.requests, [])
+
+    def test_certificates_are_verified(self):
+        cert, context = self.certify("20200101", "21000101")
         url = self.serve(answer(200), context)
         self.expect(self.push(url, f"ca_file={cert}"), sent=1)
-        # 100 children, each with a copy of the connection and of its TLS: none disturbs it.
-        said = self.push(url, f"ca_file={cert}", "count=100", "forks=1")
-        self.expect(said, sent=100, retried=0)
-        self.assertEqual(len({request[3] for request in self.server.requests[1:]}), 1)
         self.server.requests.clear()
         for wrong, options in ((url, []), (url.replace("localhost", "127.0.0.1"),
                                            [f"ca_file={cert}"])):
@@ -292,6 +389,57 @@ class Servers(unittest.TestCase):
         self.assertEqual(path, "/api/profile/echo")
         with open(self.profile, "rb") as file:
             self.assertEqual(body, file.read())
+
+    def serve_parca(self, *codes):
+        """A server of gRPC's own, which answers these in turn, and the last one from then on."""
+        calls = []
+
+        def write_raw(request, context):
+            calls.append((request, dict(context.invocation_metadata())))
+            code = codes[min(len(calls), len(codes)) - 1]
+            if code != grpc.StatusCode.OK:
+                context.abort(code, "because of\nthis")
+            return b""
+        server = grpc.server(futures.ThreadPoolExecutor(2))
+        server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(
+            "parca.profilestore.v1alpha1.ProfileStoreService",
+            {"WriteRaw": grpc.unary_unary_rpc_method_handler(write_raw)})])
+        port = server.add_insecure_port("127.0.0.1:0")
+        server.start()
+        self.addCleanup(lambda: server.stop(None).wait())
+        return f"http://127.0.0.1:{port}", calls
+
+    def test_parca(self):
+        url, calls = self.serve_parca(grpc.StatusCode.OK)
+        said = self.push(url, "application=echo", f"bearer_file={self.write('t', b'abc')}",
+                         "count=3", protocol=4)
+        self.expect(said, sent=3, retried=0, last_error="")
+        labels = [("__name__", "peer"), ("service_name", "echo"), ("region", "north"),
+                  ("version", "1.2.3")]
+        with open(self.profile, "rb") as file:
+            series = field(1, b"".join(field(1, field(1, n.encode()) + field(2, v.encode()))
+                                       for n, v in labels)) + field(2, field(1, file.read()))
+        self.assertEqual(calls[0][0], field(2, series) + field(3, 1))
+        self.assertEqual(calls[0][1]["authorization"], "Bearer abc")
+
+    def test_status_of_grpc(self):
+        code = grpc.StatusCode
+        url, calls = self.serve_parca(code.UNAVAILABLE, code.RESOURCE_EXHAUSTED, code.INTERNAL,
+                                      code.OK)
+        self.expect(self.push(url, protocol=4), sent=1, retried=3)
+        for refused, status in (code.INVALID_ARGUMENT, 400), (code.UNAUTHENTICATED, 401), \
+                (code.PERMISSION_DENIED, 403), (code.UNIMPLEMENTED, 501):
+            with self.subTest(refused):
+                url, calls = self.serve_parca(refused)
+                said = self.push(url, protocol=4)
+                self.expect(said, dropped_refused=1, retried=0, last_status=status,
+                            last_error=f"refused: gRPC status {refused.value[0]}: "
+                                       "because of this")
+
+    def test_what_speaks_no_grpc(self):
+        said = self.push(self.serve(answer(200)), "flush_ms=500", protocol=4)
+        self.expect(said, sent=0)
+        self.assertNotEqual(said["last_error"], "")
 
 
 if __name__ == "__main__":
