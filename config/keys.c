@@ -56,7 +56,8 @@ const struct config_key config_keys[] = {
 
 	{"url", CONFIG_URL, SERVER(url), .foreign = {"PYROSCOPE_SERVER_ADDRESS"},
 	 .says = "http://host:4040, https://host/prefix"},
-	{"protocol", CONFIG_CHOICE, SERVER(protocol), .choices = "pyroscope ingest ingest_form autopgo",
+	{"protocol", CONFIG_CHOICE, SERVER(protocol),
+	 .choices = "pyroscope ingest ingest_form autopgo parca",
 	 .otherwise = "pyroscope", .says = "how the server is spoken to"},
 	{"tenant", CONFIG_TEXT, SERVER(tenant), .says = "X-Scope-OrgID"},
 	{"basic_user", CONFIG_TEXT, SERVER(basic_user), .foreign = {"PYROSCOPE_BASIC_AUTH_USER"},

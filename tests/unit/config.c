@@ -219,10 +219,11 @@ Test(config, every_kind_of_value_reaches_its_field)
 /* The words of protocols are the numbers of the API, in its order. */
 Test(config, protocols_are_those_of_the_api)
 {
-	static const char *const words[] = {"pyroscope", "ingest", "ingest_form", "autopgo"};
+	static const char *const words[] = {"pyroscope", "ingest", "ingest_form", "autopgo",
+	                                    "parca"};
 
 	setenv("RPCPROF_URL", "http://a", 1);
-	for (uint32_t i = RPCPROF_PUSH_PYROSCOPE; i <= RPCPROF_PUSH_AUTOPGO; i++) {
+	for (uint32_t i = RPCPROF_PUSH_PYROSCOPE; i <= RPCPROF_PUSH_PARCA; i++) {
 		setenv("RPCPROF_PROTOCOL", words[i], 1);
 		cr_assert_eq(read_with(NULL, NULL, 0), 0, "%s", config.error);
 		cr_assert_eq(config.pushes[0].protocol, i);

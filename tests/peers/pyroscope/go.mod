@@ -226,7 +226,15 @@ require (
 	k8s.io/client-go v0.29.2 // indirect
 	k8s.io/klog/v2 v2.120.1 // indirect
 	k8s.io/utils v0.0.0-20230726121419-3b25d923346b // indirect
+	rpcprof.dev/tests/peers/peer v0.0.0
 )
+
+require (
+	github.com/Shopify/toxiproxy/v2 v2.5.0
+	github.com/rs/zerolog v1.28.0
+)
+
+require gopkg.in/tomb.v1 v1.0.0-20141024135613-dd632973f1e7 // indirect
 
 // Those of Pyroscope's own go.mod, which count only in its own tree.
 replace (
@@ -234,3 +242,5 @@ replace (
 	github.com/hashicorp/memberlist => github.com/grafana/memberlist v0.3.1-0.20220708130638-bd88e10a3d91
 	gopkg.in/yaml.v3 => github.com/colega/go-yaml-yaml v0.0.0-20220720105220-255a8d16d094
 )
+
+replace rpcprof.dev/tests/peers/peer => ../peer

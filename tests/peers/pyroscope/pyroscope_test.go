@@ -1,21 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Pushes to a Pyroscope server and compares what it stored with what was sent. Environment:
-// PEER_SERVER, the server's program; PEER_PUSH, the program of tests/push/push.c.
+// Pushes to a Pyroscope server and compares what it stored with what was sent.
 package pyroscope
 
 import (
 	"context"
 	"fmt"
-	"maps"
-	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -23,18 +18,10 @@ import (
 	"github.com/google/pprof/profile"
 	querierv1 "github.com/grafana/pyroscope/api/gen/proto/go/querier/v1"
 	"github.com/grafana/pyroscope/api/gen/proto/go/querier/v1/querierv1connect"
+	"rpcprof.dev/tests/peers/peer"
 )
 
 var url string
-
-func freePort() string {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		panic(err)
-	}
-	defer listener.Close()
-	return strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
-}
 
 func isReady() bool {
 	response, err := http.Get(url + "/ready")
@@ -46,96 +33,27 @@ func isReady() bool {
 }
 
 // Everything in one process, on the loopback, telling nobody.
-func startServer(dir, port string) *exec.Cmd {
-	log, err := os.Create(filepath.Join(dir, "log"))
-	if err != nil {
-		panic(err)
-	}
-	server := exec.Command(os.Getenv("PEER_SERVER"), "-target=all",
-		"-server.http-listen-address=127.0.0.1", "-server.http-listen-port="+port,
+func serverArgs(dir, port string) []string {
+	return []string{"-target=all",
+		"-server.http-listen-address=127.0.0.1", "-server.http-listen-port=" + port,
 		"-server.grpc-listen-address=127.0.0.1", "-server.grpc-listen-port=0",
 		"-memberlist.bind-addr=127.0.0.1", "-memberlist.bind-port=0",
 		"-usage-stats.enabled=false", "-self-profiling.disable-push=true",
-		"-pyroscopedb.data-path="+dir, "-storage.backend=filesystem",
-		"-storage.filesystem.dir="+dir+"/shared", "-compactor.data-dir="+dir+"/compactor",
-		"-blocks-storage.bucket-store.sync-dir="+dir+"/sync",
+		"-pyroscopedb.data-path=" + dir, "-storage.backend=filesystem",
+		"-storage.filesystem.dir=" + dir + "/shared", "-compactor.data-dir=" + dir + "/compactor",
+		"-blocks-storage.bucket-store.sync-dir=" + dir + "/sync",
 		"-ingester.min-ready-duration=0s", "-ingester.lifecycler.addr=127.0.0.1",
 		"-memberlist.advertise-addr=127.0.0.1", "-query-frontend.instance-addr=127.0.0.1",
 		"-compactor.ring.instance-addr=127.0.0.1", "-distributor.ring.instance-addr=127.0.0.1",
 		"-overrides-exporter.ring.instance-addr=127.0.0.1",
 		"-query-scheduler.ring.instance-addr=127.0.0.1",
-		"-store-gateway.sharding-ring.instance-addr=127.0.0.1")
-	server.Dir = dir
-	server.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	server.Stdout, server.Stderr = log, log
-	if err := server.Start(); err != nil {
-		panic(err)
-	}
-	return server
+		"-store-gateway.sharding-ring.instance-addr=127.0.0.1"}
 }
 
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "pyroscope")
-	if err != nil {
-		panic(err)
-	}
-	port := freePort()
+	port := peer.FreePort()
 	url = "http://127.0.0.1:" + port
-	server := startServer(dir, port)
-	for i := 0; !isReady(); i++ {
-		if i == 600 {
-			panic("the server did not become ready within a minute")
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
-	code := m.Run()
-	server.Process.Kill()
-	server.Wait()
-	if code != 0 {
-		log, _ := os.ReadFile(filepath.Join(dir, "log"))
-		fmt.Fprintf(os.Stderr, "%s", log[max(0, len(log)-4000):])
-	}
-	os.RemoveAll(dir)
-	os.Exit(code)
-}
-
-// The counters that the program printed.
-func push(t *testing.T, args ...string) map[string]string {
-	t.Helper()
-	out, err := exec.Command(os.Getenv("PEER_PUSH"), args...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("push %v: %v\n%s", args, err, out)
-	}
-	said := map[string]string{}
-	for line := range strings.Lines(string(out)) {
-		name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
-		said[name] = value
-	}
-	return said
-}
-
-func expect(t *testing.T, said map[string]string, wanted map[string]string) {
-	t.Helper()
-	for name, value := range wanted {
-		if said[name] != value {
-			t.Fatalf("%s is %q, not %q: %v", name, said[name], value, said)
-		}
-	}
-}
-
-// The values of one type by stack, root first.
-func stacks(p *profile.Profile, index int) map[string]int64 {
-	sums := map[string]int64{}
-	for _, sample := range p.Sample {
-		frames := make([]string, len(sample.Location))
-		for i, location := range sample.Location {
-			frames[len(frames)-1-i] = location.Line[0].Function.Name
-		}
-		if sample.Value[index] != 0 {
-			sums[strings.Join(frames, ";")] += sample.Value[index]
-		}
-	}
-	return sums
+	peer.Run(m, isReady, func(dir string) []string { return serverArgs(dir, port) })
 }
 
 func stored(t *testing.T, profileType, selector string) *profile.Profile {
@@ -163,48 +81,18 @@ func stored(t *testing.T, profileType, selector string) *profile.Profile {
 // What is stored becomes what was sent, after a moment.
 func compare(t *testing.T, sent map[string]int64, profileType, selector string) {
 	t.Helper()
-	var got map[string]int64
-	for range 100 {
-		got = stacks(stored(t, profileType, selector), 0)
-		if maps.Equal(got, sent) {
-			return
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
-	t.Fatalf("%s %s: stored %d stacks, not the %d that were sent", profileType, selector,
-		len(got), len(sent))
-}
-
-func merged(t *testing.T, dir string) *profile.Profile {
-	t.Helper()
-	names, _ := filepath.Glob(filepath.Join(dir, "*.pb.gz"))
-	var profiles []*profile.Profile
-	for _, name := range names {
-		file, err := os.Open(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		p, err := profile.Parse(file)
-		file.Close()
-		if err != nil {
-			t.Fatal(err)
-		}
-		profiles = append(profiles, p)
-	}
-	all, err := profile.Merge(profiles)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return all
+	peer.Await(t, profileType+" "+selector, sent, func() map[string]int64 {
+		return peer.Stacks(stored(t, profileType, selector), 0)
+	})
 }
 
 func testCalls(t *testing.T, protocol, application string) {
 	dir := t.TempDir()
-	said := push(t, "calls", url, protocol, dir, "application="+application)
-	expect(t, said, map[string]string{"taken": "2", "sent": "2", "last_error": ""})
-	sent := merged(t, dir)
+	said := peer.Push(t, "calls", url, protocol, dir, "application="+application)
+	peer.Expect(t, said, map[string]string{"taken": "2", "sent": "2", "last_error": ""})
+	sent := peer.Merged(t, dir)
 	for i, sampleType := range []string{"calls:count", "stages:count", "wall:nanoseconds"} {
-		compare(t, stacks(sent, i), "wall:"+sampleType+":wall:nanoseconds",
+		compare(t, peer.Stacks(sent, i), "wall:"+sampleType+":wall:nanoseconds",
 			fmt.Sprintf(`{service_name=%q,region="north",version="1.2.3"}`, application))
 	}
 	for _, side := range []string{"server", "client"} {
@@ -212,7 +100,7 @@ func testCalls(t *testing.T, protocol, application string) {
 		one.FilterSamplesByTag(func(s *profile.Sample) bool {
 			return s.Label["side"][0] == side
 		}, nil)
-		compare(t, stacks(one, 2), "wall:wall:nanoseconds:wall:nanoseconds",
+		compare(t, peer.Stacks(one, 2), "wall:wall:nanoseconds:wall:nanoseconds",
 			fmt.Sprintf(`{service_name=%q,side=%q}`, application, side))
 	}
 }
@@ -258,24 +146,24 @@ const peerType = "peer:wall:nanoseconds:wall:nanoseconds"
 // More samples than the server takes at once, in parts: nothing is missing.
 func TestLargeProfileIsSplit(t *testing.T) {
 	path, p := writeLarge(t, 20000, "f")
-	said := push(t, "file", url, "0", path, "application=split")
-	expect(t, said, map[string]string{"sent": "2", "split": "1", "folded": "0"})
-	compare(t, stacks(p, 0), peerType, `{service_name="split"}`)
+	said := peer.Push(t, "file", url, "0", path, "application=split")
+	peer.Expect(t, said, map[string]string{"sent": "2", "split": "1", "folded": "0"})
+	compare(t, peer.Stacks(p, 0), peerType, `{service_name="split"}`)
 }
 
 // More than fits the parts: the smallest are one sample, and the total is as it was.
 func TestTooLargeProfileIsFolded(t *testing.T) {
-	path, p := writeLarge(t, 70000, "f")
-	said := push(t, "file", url, "0", path, "application=fold")
-	expect(t, said, map[string]string{"sent": "4", "split": "3"})
+	path, p := writeLarge(t, 100000, "f")
+	said := peer.Push(t, "file", url, "0", path, "application=fold")
+	peer.Expect(t, said, map[string]string{"sent": "4", "split": "3"})
 	folded, _ := strconv.Atoi(said["folded"])
-	sent := stacks(p, 0)
+	sent := peer.Stacks(p, 0)
 	for i := range folded {
 		name := fmt.Sprintf("f %d", i)
 		sent["other"] += sent[name]
 		delete(sent, name)
 	}
-	if folded < 10000 {
+	if folded < 40000 {
 		t.Fatalf("only %d samples were folded", folded)
 	}
 	compare(t, sent, peerType, `{service_name="fold"}`)
@@ -284,19 +172,41 @@ func TestTooLargeProfileIsFolded(t *testing.T) {
 // Why profiles are split: the server answers 429 to this one for ever.
 func TestAboveBurstIsNeverTaken(t *testing.T) {
 	path, _ := writeLarge(t, 10000, strings.Repeat("x", 250))
-	said := push(t, "file", url, "0", path, "application=burst", "profile_bytes=100000000",
+	said := peer.Push(t, "file", url, "0", path, "application=burst", "profile_bytes=100000000",
 		"flush_ms=3000")
-	expect(t, said, map[string]string{"sent": "0", "last_status": "429"})
-	said = push(t, "file", url, "0", path, "application=burst")
-	expect(t, said, map[string]string{"sent": "2", "split": "1"})
+	peer.Expect(t, said, map[string]string{"sent": "0", "last_status": "429"})
+	said = peer.Push(t, "file", url, "0", path, "application=burst")
+	peer.Expect(t, said, map[string]string{"sent": "2", "split": "1"})
 }
 
 // What the server refuses it refuses with a reason, which is kept.
 func TestServersReasonIsKept(t *testing.T) {
 	path, _ := writeLarge(t, 1, strings.Repeat("x", 10))
 	old := strconv.FormatInt(time.Now().Add(-30*time.Minute).Unix(), 10)
-	said := push(t, "file", url+"/nothing", "0", path, "begin_s="+old)
-	expect(t, said, map[string]string{"sent": "0", "dropped_refused": "1", "last_status": "404"})
-	said = push(t, "file", url, "0", path, "max_age_s=60", "begin_s="+old)
-	expect(t, said, map[string]string{"sent": "0", "dropped_old": "1"})
+	said := peer.Push(t, "file", url+"/nothing", "0", path, "begin_s="+old)
+	peer.Expect(t, said, map[string]string{"sent": "0", "dropped_refused": "1", "last_status": "404"})
+	said = peer.Push(t, "file", url, "0", path, "max_age_s=60", "begin_s="+old)
+	peer.Expect(t, said, map[string]string{"sent": "0", "dropped_old": "1"})
+}
+
+// What multiplies series is labels, and of those only the side is in the profile.
+func TestMethodsAndStatusesMakeNoSeries(t *testing.T) {
+	said := peer.Push(t, "methods", url, "0", "200", "application=many")
+	peer.Expect(t, said, map[string]string{"taken": "1", "sent": "1", "last_error": ""})
+	client := querierv1connect.NewQuerierServiceClient(http.DefaultClient, url)
+	now := time.Now()
+	for _, names := range [][]string{{"service_name", "side"}, nil} {
+		response, err := client.Series(context.Background(),
+			connect.NewRequest(&querierv1.SeriesRequest{
+				Matchers: []string{`{service_name="many"}`}, LabelNames: names,
+				Start: now.Add(-time.Hour).UnixMilli(), End: now.Add(time.Hour).UnixMilli()}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sets := response.Msg.LabelsSet
+		t.Logf("%d series by %v", len(sets), names)
+		if len(sets) < 1 || len(sets) > 4 {
+			t.Fatalf("%d series: %v", len(sets), sets)
+		}
+	}
 }
