@@ -131,7 +131,7 @@ class Servers(unittest.TestCase):
         server.requests, server.answer = [], answers
         if context is not None:
             server.socket = context.wrap_socket(server.socket, server_side=True)
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         self.addCleanup(server.server_close)
         self.addCleanup(thread.join)
