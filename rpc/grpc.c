@@ -166,14 +166,14 @@ struct grpc_record *rpcprof_grpc_request_open(const struct grpc_request *request
 	if (rpcprof_grpc_slot_open(r, notified, kind, GRPC_WHOLE, tag))
 		return r;
 	rpcprof_grpc_count(NO_RECORD);
-	rpcprof_grpc_record_drop(r, 1);
+	rpcprof_grpc_record_drop(r, GRPC_HOLD);
 	return NULL;
 }
 
 static void request_refused(struct grpc_record *r)
 {
 	rpcprof_grpc_slot_close(&r->slots[0], rpcprof_grpc_queue_kind(r->slots[0].cq));
-	rpcprof_grpc_record_drop(r, 1);
+	rpcprof_grpc_record_drop(r, GRPC_HOLD);
 }
 
 grpc_call_error rpcprof_grpc_server_request_call(grpc_server *server, grpc_call **call,
@@ -246,7 +246,7 @@ static struct grpc_record *client_open(grpc_channel *channel, grpc_completion_qu
 	if (!rpcprof_stat_is_null(rpcprof_grpc_stat(&r->c)))
 		return r;
 	rpcprof_grpc_count(NO_STAT);
-	rpcprof_grpc_record_drop(r, 1);
+	rpcprof_grpc_record_drop(r, GRPC_HOLD);
 	return NULL;
 }
 
@@ -270,7 +270,7 @@ static void client_created(struct grpc_record *r, grpc_call *call, struct rpcpro
 		rpcprof_grpc_record_attach(r, call);
 	} else {
 		rpcprof_call_discard(&r->c.call);
-		rpcprof_grpc_record_drop(r, 1);
+		rpcprof_grpc_record_drop(r, GRPC_HOLD);
 	}
 }
 
@@ -326,8 +326,8 @@ grpc_call *rpcprof_grpc_channel_create_registered_call(grpc_channel *channel,
 
 /* Calls. */
 
-/* One hold is for the batch, until its event; one for us, since its event, and those of all other
- * batches, may be seen by another thread before core returns. */
+/* The batch's slot is a hold until its event. One more is for us, if we have something to add to
+ * the Stat: that event, and those of all other batches, may be seen before core returns. */
 grpc_call_error rpcprof_grpc_batch_start(struct grpc_slot *slot, const grpc_op *ops, size_t nops,
                                          void *tag)
 {
@@ -335,18 +335,18 @@ grpc_call_error rpcprof_grpc_batch_start(struct grpc_slot *slot, const grpc_op *
 	struct rpcprof_timer timer;
 	grpc_call_error error;
 
-	/* relaxed, both: the caller's reference is a hold already; read for the first batch only */
-	rpcprof_add_relaxed(&r->holds, 2u);
-	rpcprof_store_relaxed(&r->begun, 1u);
+	rpcprof_store_relaxed(&r->begun, 1u); /* relaxed: read for the first batch only */
 	timer = rpcprof_grpc_batch_begin(&r->c, &slot->batch, ops, nops);
+	if (timer.bits != 0)
+		rpcprof_add_relaxed(&r->holds, GRPC_HOLD); /* relaxed: the slot is a hold already */
 	error = grpc_call_start_batch(r->call, ops, nops, tag, NULL);
 	rpcprof_timer_end(timer);
 	if (error != GRPC_CALL_OK) {
 		rpcprof_grpc_batch_refused(&r->c, &slot->batch);
 		rpcprof_grpc_slot_close(slot, r->queue_kind);
-		rpcprof_grpc_record_drop(r, 1);
 	}
-	rpcprof_grpc_record_drop(r, 1);
+	if (timer.bits != 0)
+		rpcprof_grpc_record_drop(r, GRPC_HOLD);
 	return error;
 }
 
@@ -405,10 +405,12 @@ void rpcprof_grpc_call_unref(grpc_call *call)
 {
 	struct grpc_record *r = record_of(call);
 
-	/* U1 acq_rel, pairs with itself: who removes it sees that all others are done with it. */
-	if (r && __atomic_fetch_sub(&r->user_refs, 1u, __ATOMIC_ACQ_REL) == 1) {
+	/* U1 acq_rel, pairs with itself: who removes it sees that all others are done with it. U2
+	 * acquire, pairs with U1: whose reference is the only one is the only one to count. */
+	if (r && (rpcprof_load_acquire(&r->user_refs) == 1 ||
+	          __atomic_fetch_sub(&r->user_refs, 1u, __ATOMIC_ACQ_REL) == 1)) {
 		rpcprof_grpc_calls_remove(r);
-		rpcprof_grpc_record_drop(r, 1);
+		rpcprof_grpc_record_drop(r, GRPC_HOLD);
 	}
 	grpc_call_unref(call);
 }

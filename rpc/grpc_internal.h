@@ -36,9 +36,11 @@ struct grpc_request {
 /*
  * A call that is recorded, or a request that waits for one.
  *
- * holds: one for the user's references together, one for each batch under way, one for a thread
- * that is inside start_batch. The last one ends the Stat and gives the record back.
+ * holds: bit i for the batch, or request, of slots[i], which is free without; and GRPC_HOLD for the
+ * user's references together, and for a thread that is inside start_batch. Who drops the last one
+ * ends the Stat and gives the record back.
  */
+#define GRPC_HOLD (1u << GRPC_BATCHES_MAX)
 struct grpc_record {
 	struct rpcprof_grpc_call c;
 	grpc_call *call;          /* NULL while a request */
@@ -47,7 +49,6 @@ struct grpc_record {
 	uint32_t next_free;       /* 1 + index of the next in the free list; see grpc_pool.c */
 	uint32_t holds;
 	uint32_t user_refs;       /* references to the grpc_call that we know of */
-	uint32_t slots_used;      /* bit i: slots[i] */
 	uint32_t begun;           /* a batch was started */
 	uint32_t parts_left;      /* of a split batch: whose events are still to come */
 	uint32_t unplucked;       /* of them, bit i: slots[i], on a pluck queue */
@@ -115,15 +116,15 @@ uint32_t rpcprof_grpc_handle_method(const void *handle); /* 0 = not known */
 enum grpc_counter { NO_RECORD, NO_STAT, UNKNOWN_QUEUE, PLAIN_BATCHES, STALE, GRPC_COUNTERS };
 void rpcprof_grpc_count(enum grpc_counter counter);
 
-/* A record with one hold, for a call on this queue; NULL, counted: pass it through. */
+/* A record with one GRPC_HOLD, for a call on this queue; NULL, counted: pass it through. */
 struct grpc_record *rpcprof_grpc_record_open(grpc_completion_queue *cq, bool server);
 /* The record is found by its call from now on. false, counted: there was no room, and the record
  * is gone. */
 bool rpcprof_grpc_record_attach(struct grpc_record *r, grpc_call *call);
 void rpcprof_grpc_record_drop(struct grpc_record *r, uint32_t holds);
 
-/* A slot whose event will come out of cq. *tag is the user's, and then what to give to core in its
- * place. NULL: no room. */
+/* A slot, which is a hold, whose event will come out of cq. *tag is the user's, and then what to
+ * give to core in its place. NULL: no room. */
 struct grpc_slot *rpcprof_grpc_slot_open(struct grpc_record *r, grpc_completion_queue *cq,
                                          uint32_t queue_kind, enum grpc_part part, void **tag);
 /* No event will come. */

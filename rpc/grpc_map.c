@@ -45,6 +45,12 @@ static uint64_t word_of(uint64_t hash, uint32_t index)
 	return hash << 24 | (index + 1);
 }
 
+/* Whether a word has this hash's fingerprint, and is not empty. */
+static bool has_print(uint64_t word, uint64_t hash)
+{
+	return word - (hash << 24) - 1 < 0xffffff;
+}
+
 static bool insert(uint64_t *ways, uint64_t word)
 {
 	for (unsigned i = 0; i < WAYS; i++) {
@@ -53,21 +59,6 @@ static bool insert(uint64_t *ways, uint64_t word)
 		/* M1 release, pairs with M2: the record before the word that leads to it. */
 		if (rpcprof_load_relaxed(&ways[i]) == 0 &&
 		    rpcprof_cas_release(&ways[i], &empty, word))
-			return true;
-	}
-	return false;
-}
-
-/* Whether it was there; if so nobody else got true for it. */
-static bool remove_word(uint64_t *ways, uint64_t word)
-{
-	for (unsigned i = 0; i < WAYS; i++) {
-		uint64_t expected = word;
-
-		/* relaxed: what the word stands for goes on by other edges: the record's holds,
-		 * core's completion queue */
-		if (rpcprof_load_relaxed(&ways[i]) == word &&
-		    rpcprof_cas_relaxed(&ways[i], &expected, 0))
 			return true;
 	}
 	return false;
@@ -88,9 +79,17 @@ bool rpcprof_grpc_calls_insert(struct grpc_record *r)
 	return insert(bucket_of(calls, call_hash(r->call)), call_word(r));
 }
 
+/* The word is the record's, so that nobody else changes it. */
 void rpcprof_grpc_calls_remove(struct grpc_record *r)
 {
-	remove_word(bucket_of(calls, call_hash(r->call)), call_word(r));
+	uint64_t *ways = bucket_of(calls, call_hash(r->call)), word = call_word(r);
+
+	for (unsigned i = 0; i < WAYS; i++)
+		if (rpcprof_load_relaxed(&ways[i]) == word) {
+			/* relaxed: what the word stood for goes on by the record's holds */
+			rpcprof_store_relaxed(&ways[i], (uint64_t)0);
+			return;
+		}
 }
 
 struct grpc_record *rpcprof_grpc_calls_find(grpc_call *call)
@@ -103,7 +102,7 @@ struct grpc_record *rpcprof_grpc_calls_find(grpc_call *call)
 		uint64_t word = rpcprof_load_acquire(&ways[i]);
 		struct grpc_record *r;
 
-		if (word == 0 || word >> 24 != hash << 24 >> 24)
+		if (!has_print(word, hash))
 			continue;
 		r = &rpcprof_grpc_pool[(word & 0xffffff) - 1];
 		if (rpcprof_load_relaxed(&r->call) == call)
@@ -140,7 +139,17 @@ bool rpcprof_grpc_plucks_insert(struct grpc_slot *slot)
 
 void rpcprof_grpc_plucks_remove(struct grpc_slot *slot)
 {
-	remove_word(bucket_of(plucks, pluck_hash(slot->cq, slot->user_tag)), pluck_word(slot));
+	uint64_t *ways = bucket_of(plucks, pluck_hash(slot->cq, slot->user_tag));
+	uint64_t word = pluck_word(slot);
+
+	for (unsigned i = 0; i < WAYS; i++) {
+		uint64_t expected = word;
+
+		/* relaxed: what the word stands for goes on by core's completion queue */
+		if (rpcprof_load_relaxed(&ways[i]) == word &&
+		    rpcprof_cas_relaxed(&ways[i], &expected, 0))
+			return;
+	}
 }
 
 static struct grpc_slot *plucks_find(grpc_completion_queue *cq, void *tag, bool take)
@@ -152,7 +161,7 @@ static struct grpc_slot *plucks_find(grpc_completion_queue *cq, void *tag, bool 
 		uint64_t word = rpcprof_load_acquire(&ways[i]); /* M2 */
 		struct grpc_slot *slot;
 
-		if (word == 0 || word >> 24 != hash << 24 >> 24)
+		if (!has_print(word, hash))
 			continue;
 		slot = slot_at(word);
 		if (rpcprof_load_relaxed(&slot->cq) == cq &&

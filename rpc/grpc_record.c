@@ -48,15 +48,25 @@ struct grpc_record *rpcprof_grpc_record_open(grpc_completion_queue *cq, bool ser
 	r->unplucked = 0;
 	/* relaxed, all three: a find that was given a stale word may be looking at call */
 	rpcprof_store_relaxed(&r->call, NULL);
-	rpcprof_store_relaxed(&r->holds, 1u);
+	rpcprof_store_relaxed(&r->holds, GRPC_HOLD);
 	rpcprof_store_relaxed(&r->user_refs, 1u);
 	return r;
 }
 
+/* Whether nobody has the record any more but for the asker, who gives these up. */
+static bool drop(struct grpc_record *r, uint32_t holds)
+{
+	/* H2 acquire, pairs with H1: what nobody else holds nobody else can take hold of. */
+	if (rpcprof_load_acquire(&r->holds) == holds)
+		return true;
+	/* H1 acq_rel, pairs with itself and with S1: the last one sees what all others did to the
+	 * record, and who takes a slot what was done to it. */
+	return __atomic_fetch_sub(&r->holds, holds, __ATOMIC_ACQ_REL) == holds;
+}
+
 void rpcprof_grpc_record_drop(struct grpc_record *r, uint32_t holds)
 {
-	/* H1 acq_rel, pairs with itself: the last one sees what all others did to the record. */
-	if (__atomic_fetch_sub(&r->holds, holds, __ATOMIC_ACQ_REL) != holds)
+	if (!drop(r, holds))
 		return;
 	rpcprof_grpc_end(&r->c);
 	rpcprof_grpc_record_give(r);
@@ -72,7 +82,7 @@ static void evict(grpc_call *call)
 		return;
 	rpcprof_grpc_count(STALE);
 	rpcprof_grpc_calls_remove(old);
-	rpcprof_grpc_record_drop(old, 1);
+	rpcprof_grpc_record_drop(old, GRPC_HOLD);
 }
 
 bool rpcprof_grpc_record_attach(struct grpc_record *r, grpc_call *call)
@@ -83,32 +93,31 @@ bool rpcprof_grpc_record_attach(struct grpc_record *r, grpc_call *call)
 		return true;
 	rpcprof_grpc_count(NO_RECORD);
 	rpcprof_call_discard(&r->c.call);
-	rpcprof_grpc_record_drop(r, 1);
+	rpcprof_grpc_record_drop(r, GRPC_HOLD);
 	return false;
 }
 
 static struct grpc_slot *slot_take(struct grpc_record *r, grpc_completion_queue *cq,
                                    void *user_tag)
 {
-	uint32_t used = rpcprof_load_relaxed(&r->slots_used);
+	uint32_t used = rpcprof_load_relaxed(&r->holds);
 	unsigned i;
 
 	do {
 		i = (unsigned)__builtin_ctz(~used);
 		if (i >= GRPC_BATCHES_MAX)
 			return NULL;
-		/* S1 acquire, pairs with S2: the slot's last batch is done with it. */
-	} while (!rpcprof_cas_acquire(&r->slots_used, &used, used | 1u << i));
+		/* S1 acquire, pairs with H1: the slot's last batch is done with it. */
+	} while (!rpcprof_cas_acquire(&r->holds, &used, used | 1u << i));
 	/* relaxed, both: published by A1; a pluck that got a stale word may be looking */
 	rpcprof_store_relaxed(&r->slots[i].user_tag, user_tag);
 	rpcprof_store_relaxed(&r->slots[i].cq, cq);
 	return &r->slots[i];
 }
 
-static void slot_give(struct grpc_record *r, struct grpc_slot *slot)
+static void slot_drop(struct grpc_record *r, const struct grpc_slot *slot)
 {
-	/* S2 release, pairs with S1. */
-	__atomic_fetch_and(&r->slots_used, ~(1u << (slot - r->slots)), __ATOMIC_RELEASE);
+	rpcprof_grpc_record_drop(r, 1u << (slot - r->slots));
 }
 
 /* What a callback queue runs in place of the user's functor, which may free his call. */
@@ -151,7 +160,7 @@ struct grpc_slot *rpcprof_grpc_slot_open(struct grpc_record *r, grpc_completion_
 	 * given his. */
 	if (rpcprof_grpc_plucks_insert(slot))
 		return slot;
-	slot_give(r, slot);
+	slot_drop(r, slot);
 	return NULL;
 }
 
@@ -159,7 +168,7 @@ void rpcprof_grpc_slot_close(struct grpc_slot *slot, uint32_t queue_kind)
 {
 	if (queue_kind == GRPC_QUEUE_PLUCK)
 		rpcprof_grpc_plucks_remove(slot);
-	slot_give(rpcprof_grpc_record_of(slot), slot);
+	slot_drop(rpcprof_grpc_record_of(slot), slot);
 }
 
 static bool server_begin(struct grpc_record *r, grpc_call *call)
@@ -180,10 +189,10 @@ static bool server_begin(struct grpc_record *r, grpc_call *call)
 static void request_done(struct grpc_record *r, bool success)
 {
 	if (!success || !rpcprof_enabled()) {
-		rpcprof_grpc_record_drop(r, 1);
+		rpcprof_grpc_record_drop(r, GRPC_HOLD);
 	} else if (!server_begin(r, *r->request.call)) {
 		rpcprof_grpc_count(NO_STAT);
-		rpcprof_grpc_record_drop(r, 1);
+		rpcprof_grpc_record_drop(r, GRPC_HOLD);
 	} else {
 		rpcprof_grpc_record_attach(r, *r->request.call);
 	}
@@ -205,14 +214,13 @@ bool rpcprof_grpc_slot_done(struct grpc_slot *slot, int *success, void **user_ta
 	(void)rpcprof_load_acquire(&slot->armed); /* A2 acquire, pairs with A1 */
 	*user_tag = rpcprof_load_relaxed(&slot->user_tag);
 	if (!rpcprof_load_relaxed(&r->call)) {
-		slot_give(r, slot);
+		slot_drop(r, slot);
 		request_done(r, *success);
 		return true;
 	}
 	rpcprof_grpc_batch_end(&r->c, &slot->batch, *success);
 	if (slot->part != GRPC_WHOLE)
 		whole = part_done(r, success);
-	slot_give(r, slot);
-	rpcprof_grpc_record_drop(r, 1);
+	slot_drop(r, slot);
 	return whole;
 }

@@ -47,7 +47,7 @@ static const char *const stage_names[STAGES] = {
 /* rpcprof_grpc_call.state */
 enum {
 	CLIENT = 1 << 0,
-	HEADER_PENDING = 1 << 1,  /* a batch that receives the header is under way */
+	HEADER_PENDING = 1 << 1,  /* a batch that receives the header alone is under way */
 	CANCELLED = 1 << 2,       /* server: by RECV_CLOSE, or a status could not be sent */
 	DEADLINE_PASSED = 1 << 3, /* server: when it was cancelled */
 };
@@ -158,6 +158,12 @@ static void batch_describe(struct rpcprof_grpc_batch *batch, const grpc_op *ops,
 	}
 }
 
+/* Whether a message may be waited for, by another batch, before this one's header has come. */
+static bool header_comes_alone(const struct rpcprof_grpc_batch *batch)
+{
+	return (batch->ops & RECEIVES) == BIT(GRPC_OP_RECV_INITIAL_METADATA);
+}
+
 /* Whether the batch's stage begins with the batch, not with the receive before it. A stale state
  * is harmless: the stage is then added when it ends, with the same begin. */
 static bool begins_now(const struct rpcprof_grpc_call *c, const struct rpcprof_grpc_batch *batch)
@@ -194,7 +200,7 @@ struct rpcprof_timer rpcprof_grpc_batch_begin_on(struct rpcprof_grpc_call *c,
 	/* B1 release, pairs with B2: all of the batch, for whoever gets its event. Core orders the
 	 * two anyway, but does not promise to, and checkers do not see it. */
 	rpcprof_store_release(&batch->begin, now);
-	if (batch->ops & BIT(GRPC_OP_RECV_INITIAL_METADATA))
+	if (header_comes_alone(batch))
 		rpcprof_or_relaxed(&c->state, (uint32_t)HEADER_PENDING);
 	if (!(batch->ops & SENDS))
 		return rpcprof_timer_none_();
@@ -248,23 +254,31 @@ static void note_status(struct rpcprof_grpc_call *c, const struct rpcprof_grpc_b
 		rpcprof_store_relaxed(&c->status, (int32_t)*batch->status);
 }
 
+/* Now, with which the batch's stage has ended. */
+static uint64_t end_stage(struct rpcprof_grpc_call *c, const struct rpcprof_grpc_batch *batch,
+                          uint64_t begin)
+{
+	uint64_t now = batch->open ? rpcprof_timer_end(batch->timer) : 0;
+	uint64_t received;
+
+	if (now == 0) /* there was none to end, or no more */
+		now = rpcprof_clock_now();
+	if (batch->open || batch->stage == NO_STAGE)
+		return now;
+	/* relaxed: stale only if that receive's tag is being looked at by another thread this very
+	 * moment; the two stages then overlap by that moment */
+	received = rpcprof_load_relaxed(&c->received);
+	stage_add(c->call.stat, batch->stage, received > begin ? received : begin, now);
+	return now;
+}
+
 void rpcprof_grpc_batch_end_on(struct rpcprof_grpc_call *c, struct rpcprof_grpc_batch *batch,
                                bool success)
 {
-	uint64_t begin = rpcprof_load_acquire(&batch->begin); /* B2 acquire, pairs with B1 */
-	uint64_t now = rpcprof_clock_now();
+	/* B2 acquire, pairs with B1 */
+	uint64_t now = end_stage(c, batch, rpcprof_load_acquire(&batch->begin));
 
-	if (batch->open) {
-		rpcprof_timer_end_at(batch->timer, now);
-	} else if (batch->stage != NO_STAGE) {
-		/* relaxed: stale only if that receive's tag is being looked at by another thread
-		 * this very moment; the two stages then overlap by that moment */
-		uint64_t received = rpcprof_load_relaxed(&c->received);
-
-		stage_add(c->call.stat, batch->stage,
-		          received > begin ? received : begin, now);
-	}
-	if (batch->ops & BIT(GRPC_OP_RECV_INITIAL_METADATA))
+	if (header_comes_alone(batch))
 		__atomic_fetch_and(&c->state, ~(uint32_t)HEADER_PENDING, __ATOMIC_RELAXED);
 	if (batch->ops & RECEIVES)
 		rpcprof_store_relaxed(&c->received, now);

@@ -142,7 +142,7 @@ private:
 			add_stage(RPCPROF_TAG("/recv/message"), begin_, now);
 		handler_ = rpcprof_timer_begin_at(stat, RPCPROF_TAG("/handler"), now);
 		place_ = call_table.insert(context->c_call(), stat);
-		set(RECORDED);
+		set_recorded();
 	}
 
 	void set_trace(const std::multimap<grpc::string_ref, grpc::string_ref> &metadata) noexcept
@@ -261,7 +261,7 @@ public:
 			info->method(), std::strlen(info->method())));
 		rpcprof_call_set_connection(&call_,
 		                            rpcprof_call_connection(&channel, sizeof(channel)));
-		set(RECORDED);
+		set_recorded();
 	}
 
 	~ClientInterceptor() override

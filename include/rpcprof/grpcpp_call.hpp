@@ -150,8 +150,7 @@ inline uint32_t ops_received(Methods *methods)
 /* A batch under way: begun by one call of Intercept(), ended by the next with the same methods,
  * which belong to the batch. There is no hook for every end (nor, for receiving, for a begin). */
 struct Batch {
-	std::atomic<Methods *> methods; /* nullptr: free */
-	std::atomic<bool> taken;
+	std::atomic<Methods *> methods{nullptr}; /* while it is under way */
 	uint64_t begin; /* ticks */
 	struct rpcprof_timer timer;
 	uint32_t ops;
@@ -161,8 +160,9 @@ struct Batch {
  * One call, either side.
  *
  * Threads: batches of a call begin and end on several threads at once; each batch is one thread's
- * at a time. What they share are the atomics here. holds_ counts the batches under way, and one for
- * the call itself; who drops the last one ends the Stat (H1: release and acquire), so has seen all.
+ * at a time. What they share are the atomics here. holds_ has a bit for each batch that is taken,
+ * and HOLD for the call itself; who drops the last one ends the Stat (H1: release and acquire), so
+ * has seen all.
  * Intercept() touches nothing of the object once it has handed the call on: by Proceed() the
  * program may destroy it.
  */
@@ -185,7 +185,7 @@ public:
 		if (batch != nullptr) {
 			end_batch(*batch, methods);
 		} else if (sends != 0 || !on_event(methods)) {
-			if (hold())
+			if (is_recorded())
 				return run_batch(methods, sends);
 		}
 		methods->Proceed();
@@ -224,6 +224,12 @@ protected:
 		return state() & RECORDED;
 	}
 
+	/* By whoever has the call alone. S1 release, as in set(). */
+	void set_recorded() noexcept
+	{
+		state_.store(RECORDED, std::memory_order_release);
+	}
+
 	/* S1 release, pairs with S2: what was stored before is seen with the bits. */
 	void set(uint32_t bits) noexcept
 	{
@@ -236,25 +242,9 @@ protected:
 		                     end);
 	}
 
-	bool hold() noexcept
-	{
-		uint32_t holds = holds_.load(std::memory_order_relaxed);
-
-		if (!is_recorded())
-			return false;
-		while (holds != 0 && !holds_.compare_exchange_weak(holds, holds + 1,
-		                                                   std::memory_order_acquire,
-		                                                   std::memory_order_relaxed))
-			;
-		return holds != 0;
-	}
-
 	void drop() noexcept
 	{
-		if (holds_.fetch_sub(1, std::memory_order_acq_rel) == 1) { /* H1 */
-			on_end();
-			rpcprof_call_end(&call_);
-		}
+		drop(HOLD);
 	}
 
 	struct rpcprof_call call_;
@@ -262,6 +252,7 @@ protected:
 
 private:
 	static constexpr unsigned BATCHES = 6; /* core takes one operation of a kind at a time */
+	static constexpr uint32_t HOLD = 1u << BATCHES;
 
 	Batch *batch_of(const Methods *methods) noexcept
 	{
@@ -271,25 +262,40 @@ private:
 		return nullptr;
 	}
 
+	/* nullptr: the call is over, or has as many. */
 	Batch *take_batch() noexcept
 	{
-		for (Batch &batch : batches_)
-			if (!batch.taken.exchange(true, std::memory_order_acquire)) /* A4 */
-				return &batch;
-		return nullptr;
+		uint32_t holds = holds_.load(std::memory_order_relaxed);
+		unsigned i;
+
+		do {
+			i = static_cast<unsigned>(__builtin_ctz(~holds));
+			if (holds == 0 || i >= BATCHES)
+				return nullptr;
+			/* H2 acquire, pairs with H1: the batch is free once all of it was read. */
+		} while (!holds_.compare_exchange_weak(holds, holds | 1u << i,
+		                                       std::memory_order_acquire,
+		                                       std::memory_order_relaxed));
+		return &batches_[i];
 	}
 
-	/* Begins a batch, with a hold, and starts it. */
+	void drop(uint32_t holds) noexcept
+	{
+		if (holds_.fetch_sub(holds, std::memory_order_acq_rel) == holds) { /* H1 */
+			on_end();
+			rpcprof_call_end(&call_);
+		}
+	}
+
+	/* Begins a batch and starts it. */
 	void run_batch(Methods *methods, uint32_t sends)
 	{
 		struct rpcprof_timer start = rpcprof_timer_none_();
 		struct rpcprof_stat stat = rpcprof_stat_none_();
 		Batch *batch = take_batch();
 
-		if (batch == nullptr) {
-			drop();
+		if (batch == nullptr)
 			return methods->Proceed();
-		}
 		begin_batch(*batch, methods, sends);
 		if (sends != 0) {
 			stat = rpcprof_stat_retain(rpcprof_call_stat(&call_));
@@ -329,16 +335,14 @@ private:
 		if (ops & RECEIVES)
 			received_.store(now, std::memory_order_relaxed);
 		batch.methods.store(nullptr, std::memory_order_relaxed);
-		/* A3 release, pairs with A4: the batch is free once all of it was read. */
-		batch.taken.store(false, std::memory_order_release);
 		on_batch_end(methods, ops, now);
-		drop();
+		drop(1u << (&batch - batches_));
 	}
 
-	std::atomic<uint32_t> holds_{1};
+	std::atomic<uint32_t> holds_{HOLD};
 	std::atomic<uint32_t> state_{0};
 	std::atomic<uint64_t> received_{0}; /* ticks of the latest header or message received */
-	Batch batches_[BATCHES]{};
+	Batch batches_[BATCHES];
 };
 
 } /* namespace detail */

@@ -158,14 +158,14 @@ static void two_holds(void)
 {
 	one_unattached();
 	records[0]->c.call.stat.bits = 1; /* recorded: rpcprof_grpc_end_on() is told */
-	records[0]->holds = 2;
+	records[0]->holds = 2 * GRPC_HOLD;
 }
 
 static void touch_and_drop(int thread)
 {
 	execution.kept[thread][0] = 1;
 	rpcprof_store_relaxed(&did[thread], 1);
-	rpcprof_grpc_record_drop(records[0], 1);
+	rpcprof_grpc_record_drop(records[0], GRPC_HOLD);
 }
 
 static void ended_once(void)
@@ -179,7 +179,7 @@ static void one_attached(void)
 	one_unattached();
 	REQUIRE(rpcprof_grpc_record_attach(records[0], (grpc_call *)0x3000));
 	records[0]->c.call.stat.bits = 1;
-	records[0]->holds = 8;
+	records[0]->holds = 8 * GRPC_HOLD;
 	interleave_owned(records[0]->slots, sizeof(records[0]->slots));
 }
 
@@ -201,7 +201,7 @@ static void start_twice_or_done(int thread)
 
 	if (thread == 0) {
 		start(0);
-		if (rpcprof_load_relaxed(&records[0]->slots_used) == 0)
+		if (rpcprof_load_relaxed(&records[0]->holds) % GRPC_HOLD == 0)
 			start(1);
 		return;
 	}

@@ -133,6 +133,40 @@ Test(call, made_up_names_leave_room_for_real_ones, .init = on)
 	cr_assert_eq(counters.tag_overflow[RPCPROF_TAG_METHOD], 0u);
 }
 
+/* More than are remembered, so that they take each other's places. */
+Test(call, many_methods_are_told_apart, .init = on)
+{
+	uint32_t tags[600];
+	char name[32];
+
+	for (unsigned round = 0; round < 3; round++)
+		for (unsigned i = 0; i < 600; i++) {
+			int bytes = snprintf(name, sizeof(name), "/one.Of/Many%u", i);
+			uint32_t tag = rpcprof_call_declare_method(name, (size_t)bytes);
+
+			cr_assert_str_eq(rpcprof_tag_name(tag, NULL), name);
+			cr_assert(round == 0 || tag == tags[i]);
+			tags[i] = tag;
+			cr_assert_eq(tag, rpcprof_call_declare_method(name, (size_t)-1));
+			cr_assert_str_eq(answer(name, 0).method, name);
+		}
+}
+
+Test(call, names_differ_in_any_byte_and_in_length, .init = on)
+{
+	char name[] = "ipv4:127.0.0.1:50051";
+	uint64_t whole = rpcprof_call_connection(name, sizeof(name) - 1);
+
+	for (size_t i = 0; i < sizeof(name) - 1; i++) {
+		name[i] ^= 1;
+		cr_assert_neq(rpcprof_call_connection(name, sizeof(name) - 1), whole);
+		name[i] ^= 1;
+		cr_assert_neq(rpcprof_call_connection(name, i), whole);
+	}
+	cr_assert_neq(rpcprof_call_connection("", 0), rpcprof_call_connection("\0", 1));
+	cr_assert_eq(rpcprof_call_connection(name, sizeof(name) - 1), whole);
+}
+
 Test(call, calls_of_a_connection_have_numbers_of_their_own, .init = on)
 {
 	uint64_t peer = rpcprof_call_connection("ipv4:127.0.0.1:5", 16);
