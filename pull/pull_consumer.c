@@ -5,6 +5,7 @@
  * process's start it would count twice.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "pull/pull_internal.h"
@@ -55,7 +56,7 @@ static struct pull_consumer *add(struct pull_request *request, const char *name)
 		pull_give(&request->answer, error, NULL);
 		return NULL;
 	}
-	strcpy(consumer->name, name); /* is_name() */
+	snprintf(consumer->name, sizeof(consumer->name), "%s", name);
 	pull_count(pull, &pull->stats.consumers, 1);
 	return consumer;
 }
