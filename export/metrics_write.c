@@ -19,23 +19,36 @@ void rpcprof_metrics_write_head(FILE *out, const char *name, const char *type, c
 	fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
+/* What most names are made of. */
+static bool is_plain(char c)
+{
+	return c >= ' ' && c < 0x7f && c != '"' && c != '\\';
+}
+
 /* Names come from the network. What ends a value or a line is escaped, as the format has it; other
  * control characters, and what is no UTF-8 and would spoil the scrape, become U+FFFD. */
 void rpcprof_metrics_write_label(FILE *out, const char *key, const char *value)
 {
-	size_t left = strlen(value), step;
+	size_t plain, left = strlen(value), step;
 
 	fprintf(out, "%s=\"", key);
-	for (; left > 0; value += step, left -= step) {
+	for (;; value += step, left -= step) {
+		for (plain = 0; plain < left && is_plain(value[plain]); plain++)
+			;
+		fwrite(value, 1, plain, out);
+		value += plain;
+		left -= plain;
+		if (left == 0)
+			break;
 		step = rpcprof_pprof_utf8_next(value, left);
 		if (*value == '\n')
 			fputs("\\n", out);
-		else if (step == 0 || (unsigned char)*value < ' ' || *value == 0x7f)
-			fputs("\xef\xbf\xbd", out);
 		else if (*value == '"' || *value == '\\')
 			fprintf(out, "\\%c", *value);
-		else
+		else if (step > 1)
 			fwrite(value, 1, step, out);
+		else
+			fputs("\xef\xbf\xbd", out);
 		step += step == 0;
 	}
 	fputc('"', out);
