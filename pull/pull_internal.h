@@ -30,6 +30,7 @@
 
 #include "export/exporter_internal.h"
 #include "export/pprof_internal.h"
+#include "export/waits_internal.h"
 #include "rpcprof/pull.h"
 
 #define PULL_CONNECTIONS_MAX 256
@@ -60,6 +61,7 @@ struct pull_request;
 struct pull_window {
 	struct pull_request *request;
 	struct rpcprof_period *period;
+	struct rpcprof_waits_look *since; /* of a profile of waits; then there is no period */
 	int64_t until_ns;
 	bool holds_switch;
 	struct pull_window *next;
@@ -179,6 +181,8 @@ bool pull_parse_seconds(const char *text, double *seconds);
 /* Answers at the end of ?seconds=N, or at once with an error. absent: 0 or what stands for a missing
  * one. False: there is none, and none stands for it. */
 bool pull_window_ask(struct pull_request *request, double absent);
+/* The same of waits, where nothing stands for a missing one. */
+bool pull_window_ask_waits(struct pull_request *request, enum rpcprof_waits kind);
 /* Ends those whose time has come. Returns when to look again. */
 int64_t pull_windows_finish(struct pull *pull, int64_t now_ns);
 /* Adds what to wait for: a scraper that hangs up. */

@@ -10,6 +10,7 @@
 #include "rpcprof/dump.h"
 #include "rpcprof/metrics.h"
 #include "rpcprof/version.h"
+#include "rpcprof/waits.h"
 
 #define PROFILE_SECONDS 30 /* as in Go */
 #define RPCZ_CALLS 100
@@ -76,12 +77,32 @@ static void ask_heap(struct pull_request *request)
 	ask_not_recorded(request, types, sizeof(types) / sizeof(types[0]));
 }
 
-static void ask_contention(struct pull_request *request)
+/* Cumulative, or with seconds=N of that time; off as what is not recorded. */
+static void ask_waits(struct pull_request *request, enum rpcprof_waits kind,
+                      int (*encode)(uint8_t **, size_t *))
 {
 	static const struct rpcprof_pprof_type types[] = {{"contentions", "count"},
 	                                                  {"delay", "nanoseconds"}};
+	struct rpcprof_wait_rates rates = rpcprof_wait_rates();
+	struct rpcprof_profile profile;
+	int error;
 
-	ask_not_recorded(request, types, sizeof(types) / sizeof(types[0]));
+	if ((kind == RPCPROF_BLOCK ? rates.block_ns : rates.mutex_fraction) == 0) {
+		ask_not_recorded(request, types, sizeof(types) / sizeof(types[0]));
+	} else if (!pull_window_ask_waits(request, kind)) {
+		error = encode(&profile.bytes, &profile.length);
+		pull_give(&request->answer, error, &profile);
+	}
+}
+
+static void ask_block(struct pull_request *request)
+{
+	ask_waits(request, RPCPROF_BLOCK, rpcprof_block_encode);
+}
+
+static void ask_mutex(struct pull_request *request)
+{
+	ask_waits(request, RPCPROF_MUTEX, rpcprof_mutex_encode);
 }
 
 static int dump(struct pull_request *request, const struct rpcprof_dump_options *options)
@@ -155,8 +176,9 @@ static const struct pull_path paths[] = {
 	{"/debug/pprof/rpc", "calls since the start, or of the next ?seconds=N", false, ask_rpc},
 	{"/debug/pprof/delta_rpc", "calls since ?consumer=NAME asked last", false, pull_consumer_ask},
 	{"/debug/pprof/goroutine", "calls in flight", false, ask_in_flight},
-	{"/debug/pprof/block", NULL, false, ask_contention},
-	{"/debug/pprof/mutex", NULL, false, ask_contention},
+	{"/debug/pprof/block", "where calls wait, if rpcprof_set_block_rate() is on", false, ask_block},
+	{"/debug/pprof/mutex", "waits for locks, if rpcprof_set_mutex_fraction() is on", false,
+	 ask_mutex},
 	{"/debug/pprof/heap", NULL, false, ask_heap},
 	{"/debug/pprof/allocs", NULL, false, ask_heap},
 	{"/debug/rpcz", "the last ?last=N calls as JSON, or ?format=table", false, ask_calls},

@@ -52,12 +52,23 @@ static bool check_switch(struct pull_request *request, bool *on)
 static void close_window(struct pull_window *window)
 {
 	rpcprof_period_close(window->period);
+	if (window->since != NULL)
+		rpcprof_waits_close(window->since);
+	free(window->since);
 	if (window->holds_switch)
 		service_switch_release();
 	free(window);
 }
 
-static int open_window(struct pull_request *request, double seconds, bool on)
+static int open_waits(struct pull_window *window, enum rpcprof_waits kind)
+{
+	window->since = malloc(sizeof(*window->since));
+	return window->since != NULL ? rpcprof_waits_look(window->since, kind) : -ENOMEM;
+}
+
+/* waits: NULL: calls. */
+static int open_window(struct pull_request *request, double seconds, bool on,
+                       const enum rpcprof_waits *waits)
 {
 	struct pull_window *window = calloc(1, sizeof(*window));
 	struct pull *pull = request->pull;
@@ -70,7 +81,8 @@ static int open_window(struct pull_request *request, double seconds, bool on)
 		return error;
 	}
 	window->holds_switch = on;
-	error = rpcprof_period_open(&window->period, RPCPROF_PERIOD_FROM_NOW);
+	error = waits != NULL ? open_waits(window, *waits)
+	                      : rpcprof_period_open(&window->period, RPCPROF_PERIOD_FROM_NOW);
 	if (error != 0) {
 		close_window(window);
 		return error;
@@ -83,7 +95,7 @@ static int open_window(struct pull_request *request, double seconds, bool on)
 	return 0;
 }
 
-bool pull_window_ask(struct pull_request *request, double absent)
+static bool ask(struct pull_request *request, double absent, const enum rpcprof_waits *waits)
 {
 	const char *text = pull_argument(request, "seconds");
 	double seconds = absent, most = request->pull->config.seconds_max;
@@ -102,10 +114,20 @@ bool pull_window_ask(struct pull_request *request, double absent)
 	seconds = seconds < SHORTEST_S ? SHORTEST_S : seconds > most ? most : seconds;
 	if (!check_switch(request, &on))
 		return true;
-	error = open_window(request, seconds, on);
+	error = open_window(request, seconds, on, waits);
 	if (error != 0)
 		pull_give(&request->answer, error, NULL);
 	return true;
+}
+
+bool pull_window_ask(struct pull_request *request, double absent)
+{
+	return ask(request, absent, NULL);
+}
+
+bool pull_window_ask_waits(struct pull_request *request, enum rpcprof_waits kind)
+{
+	return ask(request, 0, &kind);
 }
 
 /* Takes it out of the list; its request goes on with the answer it has. */
@@ -123,15 +145,34 @@ static void end_window(struct pull *pull, struct pull_window *window)
 	MHD_resume_connection(request->connection);
 }
 
+static int take_waits(const struct rpcprof_waits_look *since, struct rpcprof_profile *profile)
+{
+	struct rpcprof_waits_look now;
+	int error = rpcprof_waits_look(&now, since->kind);
+
+	if (error == 0)
+		error = rpcprof_waits_encode(&now, since, &profile->bytes, &profile->length);
+	rpcprof_waits_close(&now);
+	return error;
+}
+
 /* A window without a call is a profile too, without samples: scrapers take no other answer. */
+static int take(struct pull_window *window, struct rpcprof_profile *profile)
+{
+	int error;
+
+	if (window->since != NULL)
+		return take_waits(window->since, profile);
+	error = rpcprof_period_take(window->period, profile);
+	return error == -ENODATA ? rpcprof_period_make(window->period, profile) : error;
+}
+
 static void finish(struct pull *pull, struct pull_window *window)
 {
 	struct pull_request *request = window->request;
 	struct rpcprof_profile profile;
-	int error = rpcprof_period_take(window->period, &profile);
+	int error = take(window, &profile);
 
-	if (error == -ENODATA)
-		error = rpcprof_period_make(window->period, &profile);
 	pull_give(&request->answer, error, &profile);
 	end_window(pull, window);
 }

@@ -310,6 +310,23 @@ class Clients(unittest.TestCase):
         for path in ("/", "/debug/pprof", "/debug/pprof/threadcreate", "/debug/pprof/profile/x"):
             self.refused(self.ask(path), 404, "Unknown profile")
 
+    def test_waits(self):
+        self.start()
+        self.do("rates 1 1")
+        self.do("wait 50")
+        block = self.profile("/debug/pprof/block")
+        self.assertEqual(block.types, ["contentions/count", "delay/nanoseconds"])
+        self.assertEqual(block.total("contentions/count"), 50)
+        self.assertEqual(self.profile("/debug/pprof/mutex").total("contentions/count"), 50)
+        for name in ("block", "mutex"):
+            window = self.later(self.profile, f"/debug/pprof/{name}?seconds=0.5")
+            self.wait_for(windows=1)
+            self.do("wait 7")
+            self.assertEqual(window.result().total("contentions/count"), 7)
+        self.assertEqual(self.profile("/debug/pprof/block").total("contentions/count"), 64)
+        self.do("rates 0 0")
+        self.refused(self.ask("/debug/pprof/block?seconds=1"), 404, "empty_profiles")
+
     def test_empty_profiles(self):
         self.start("empty=1")
         for name, types in {"heap": ["alloc_objects/count", "alloc_space/bytes",

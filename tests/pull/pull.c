@@ -6,6 +6,8 @@
  *   call N SIDE METHOD   N calls with a stage /handler
  *   begin METHOD         a call with stages /queue and /handler open; "end" ends it
  *   enable 0|1, enabled  the switch
+ *   rates BLOCK N        the rate of blocks and the fraction of locks
+ *   wait N               N calls that wait in /queue and then for the lock /lock
  *   exporter             starts an exporter with labels: the aggregate is made anew
  *   fork                 a child that starts an endpoint of its own, until the parent is told "join"
  *   stats                "requests 2 ok 1 ..."
@@ -24,6 +26,7 @@
 #include "pull/pull_internal.h"
 #include "rpcprof/pull.h"
 #include "rpcprof/rpcprof.h"
+#include "rpcprof/waits.h"
 
 static struct rpcprof_pull_config config = {.size = sizeof(config), .address = "127.0.0.1:0"};
 static struct rpcprof_stat held;
@@ -96,6 +99,17 @@ static struct rpcprof_stat begin(uint32_t side, const char *method)
 
 	rpcprof_stat_set_method(stat, rpcprof_tag_intern(RPCPROF_TAG_METHOD, method, (size_t)-1));
 	return stat;
+}
+
+static void wait_in(unsigned long count)
+{
+	for (unsigned long i = 0; i < count; i++) {
+		struct rpcprof_stat stat = begin(RPCPROF_TAG_SERVER, "/a.B/Wait");
+
+		rpcprof_timer_end(RPCPROF_TIMER_BEGIN(stat, "/queue"));
+		rpcprof_lock_end(RPCPROF_LOCK_BEGIN(stat, "/lock"));
+		rpcprof_stat_end(stat);
+	}
 }
 
 static void calls(unsigned long count, const char *side, const char *method)
@@ -235,7 +249,14 @@ static void obey(char *line)
 
 	if (sscanf(line, "%15s %127s %15s %127s", verb, a, b, c) < 1)
 		return;
-	if (strcmp(verb, "call") == 0) {
+	if (strcmp(verb, "rates") == 0) {
+		rpcprof_set_block_rate(strtol(a, NULL, 10));
+		rpcprof_set_mutex_fraction(strtol(b, NULL, 10));
+		puts("ok");
+	} else if (strcmp(verb, "wait") == 0) {
+		wait_in(strtoul(a, NULL, 10));
+		puts("ok");
+	} else if (strcmp(verb, "call") == 0) {
 		calls(strtoul(a, NULL, 10), b, c);
 		puts("ok");
 	} else if (strcmp(verb, "begin") == 0) {
