@@ -28,7 +28,6 @@ is "per-call" rpcprof diff -s p
 is "load" rpcprof snapshot l
 is "download delete" rpcprof autopgo d
 is "ingest ingest-form" rpcprof push --protocol in
-is "--push-token-file" rpcprof pull --push-t
 is "--token-file" rpcprof status --tok
 is "" rpcprof trace cal # files are the shell's
 
@@ -48,8 +47,12 @@ grep -qF -- "--format=[table (default), json, jsonl or proto]:FORMAT:(table json
 	fail "zsh offers no --format"
 grep -qF -- "--finished[Only calls that had finished]" zsh.out || fail "zsh offers no --finished"
 
-zsh_offers rpcprof pull ""
-grep -qF -- ":PROTOCOL:(pyroscope ingest ingest-form autopgo)" zsh.out || fail "zsh offers no --protocol"
+if "$rpcprof" pull --help >out 2>err; then # built with libcurl
+	is "--push-token-file" rpcprof pull --push-t
+	zsh_offers rpcprof pull ""
+	grep -qF -- ":PROTOCOL:(pyroscope ingest ingest-form autopgo)" zsh.out ||
+		fail "zsh offers no --protocol"
+fi
 
 # Every command has a manual, which names every option; every choice that help tells is offered.
 for command in $("$rpcprof" --help | sed -n 's/^  \([a-z][a-z]*\)  .*/\1/p'); do
