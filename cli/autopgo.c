@@ -125,17 +125,16 @@ static void print_profile(const json_t *profile)
 
 static int print_list(const char *url, const json_t *answer)
 {
-	const json_t *profiles = json_object_get(answer, "profiles"), *profile;
-	size_t i;
+	const json_t *profiles = json_object_get(answer, "profiles");
 
 	if (!json_is_array(profiles))
 		return complain(EXIT_REMOTE, "%s: not an answer of autopgo; check the address", url);
-	json_array_foreach(profiles, i, profile)
-		if (json_string_value(json_object_get(profile, "key")) == NULL)
+	for (size_t i = 0; i < json_array_size(profiles); i++)
+		if (json_string_value(json_object_get(json_array_get(profiles, i), "key")) == NULL)
 			return complain(EXIT_REMOTE, "%s: a profile without \"key\"", url);
 	printf("%10s  %-30s  application\n", "bytes", "last modified");
-	json_array_foreach(profiles, i, profile)
-		print_profile(profile);
+	for (size_t i = 0; i < json_array_size(profiles); i++)
+		print_profile(json_array_get(profiles, i));
 	return finish_stdout();
 }
 
