@@ -38,7 +38,7 @@ void config_note(struct config *config, const char *format, ...)
 	if (written < 0 || (size_t)written + 2 > room)
 		config->notes[length] = '\0'; /* whole lines only */
 	else
-		strcpy(config->notes + length + written, "\n");
+		memcpy(config->notes + length + written, "\n", 2);
 }
 
 static int put(struct config *config, struct config_value *value, const char *text,
@@ -46,8 +46,10 @@ static int put(struct config *config, struct config_value *value, const char *te
 {
 	value->text = strdup(text);
 	value->source = strdup(source);
+	value->cut = strdup(text);
 	value->foreign = foreign;
-	return value->text != NULL && value->source != NULL ? 0 : fail_memory(config);
+	return value->text != NULL && value->source != NULL && value->cut != NULL
+	               ? 0 : fail_memory(config);
 }
 
 int config_set(struct config *config, size_t server, const struct config_key *key, const char *text,
@@ -145,17 +147,16 @@ void config_clear(struct config *config)
 	memset(config, 0, sizeof(*config));
 }
 
-static bool fill_list(struct config_value *value, const char **items)
+static void fill_list(char *lines, const char **items)
 {
-	char *rest = value->cut = strdup(value->text), *item;
+	char *item;
 
-	while (rest != NULL && (item = strsep(&rest, "\n")) != NULL && item[0] != '\0')
+	while ((item = strsep(&lines, "\n")) != NULL && item[0] != '\0')
 		*items++ = item;
-	return value->cut != NULL;
 }
 
-/* What is not set stays 0, which is the default everywhere. false: no memory. */
-static bool fill(const struct config_key *key, struct config_value *value, void *base)
+/* What is not set stays 0, which is the default everywhere. */
+static void fill(const struct config_key *key, struct config_value *value, void *base)
 {
 	void *field = (char *)base + key->offset;
 	char why[CONFIG_WHY];
@@ -163,29 +164,27 @@ static bool fill(const struct config_key *key, struct config_value *value, void 
 	uint32_t word;
 
 	if (value->text == NULL || key->bytes == 0)
-		return true;
-	if (key->type == CONFIG_LIST || key->type == CONFIG_HEADERS)
-		return fill_list(value, field);
+		return;
+	if (key->type == CONFIG_LIST || key->type == CONFIG_HEADERS) {
+		fill_list(value->cut, field);
+		return;
+	}
 	if (key->type <= CONFIG_FILE) {
 		memcpy(field, &value->text, sizeof(value->text));
-		return true;
+		return;
 	}
 	(void)config_value_check(key, value->text, &number, why); /* it was right */
 	if (key->type == CONFIG_SECONDS)
 		number /= 1000;
 	word = (uint32_t)number;
 	memcpy(field, key->bytes == sizeof(word) ? (void *)&word : (void *)&number, key->bytes);
-	return true;
 }
 
-static bool fill_all(struct config_value *values, bool of_server, void *base)
+static void fill_all(struct config_value *values, bool of_server, void *base)
 {
-	bool done = true;
-
 	for (size_t i = 0; i < config_key_count; i++)
 		if (config_keys[i].of_server == of_server)
-			done = fill(&config_keys[i], &values[i], base) && done;
-	return done;
+			fill(&config_keys[i], &values[i], base);
 }
 
 static struct config_value *value_of(struct config *config, size_t server, const char *name)
@@ -268,8 +267,7 @@ static int finish_server(struct config *config, size_t server)
 	push->application = config->application;
 	push->labels = config->push_labels;
 	push->label_count = config->label_count;
-	if (!fill_all(config->servers[server], true, push))
-		return fail_memory(config);
+	fill_all(config->servers[server], true, push);
 	error = check_together(config, server);
 	return error != 0 ? error : check_labels(config, server);
 }
@@ -305,8 +303,7 @@ static int finish(struct config *config, const char *program)
 	config->recording.size = sizeof(config->recording);
 	config->exporter.size = sizeof(config->exporter);
 	config->exporter.keep_switch = 1;
-	if (!fill_all(config->values, false, config))
-		return fail_memory(config);
+	fill_all(config->values, false, config);
 	for (size_t i = 0; i < config->label_count; i++)
 		config->push_labels[i] = (struct rpcprof_label){config->labels[i].name,
 		                                                config->labels[i].value.text};

@@ -59,7 +59,7 @@ extern const size_t config_key_count;
 struct config_value {
 	char *text;   /* NULL: not set */
 	char *source; /* "RPCPROF_URL", "rpcprof.yaml:3" */
-	char *cut;    /* of a list: the text again, cut into its items */
+	char *cut;    /* the text again; of a list, cut into its items at the end */
 	bool foreign; /* set for others */
 };
 

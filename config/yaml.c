@@ -220,9 +220,25 @@ static int fail_syntax(struct reader *reader, const yaml_parser_t *parser)
 	                   parser->problem != NULL ? parser->problem : "");
 }
 
-static int parse(struct reader *reader, const char *bytes, size_t length)
+/* The file has one document. */
+static int read_second(struct reader *reader, yaml_parser_t *parser)
 {
-	yaml_document_t document, second;
+	yaml_document_t second;
+	int error = 0;
+
+	if (!yaml_parser_load(parser, &second))
+		return fail_syntax(reader, parser);
+	if (yaml_document_get_root_node(&second) != NULL)
+		error = config_fail(reader->config, "%s: it has a second document: take away what "
+		                    "follows ---", reader->path);
+	yaml_document_delete(&second);
+	return error;
+}
+
+static int parse(struct config *config, const char *path, const char *bytes, size_t length)
+{
+	yaml_document_t document;
+	struct reader reader = {.config = config, .path = path, .document = &document};
 	yaml_parser_t parser;
 	int error;
 
@@ -230,22 +246,13 @@ static int parse(struct reader *reader, const char *bytes, size_t length)
 		return -ENOMEM;
 	yaml_parser_set_input_string(&parser, (const unsigned char *)bytes, length);
 	if (!yaml_parser_load(&parser, &document)) {
-		error = fail_syntax(reader, &parser);
+		error = fail_syntax(&reader, &parser);
 		yaml_parser_delete(&parser);
 		return error;
 	}
-	reader->document = &document;
-	error = read_document(reader);
-	if (error == 0 && yaml_document_get_root_node(&document) != NULL) {
-		if (!yaml_parser_load(&parser, &second)) {
-			error = fail_syntax(reader, &parser);
-		} else {
-			if (yaml_document_get_root_node(&second) != NULL)
-				error = config_fail(reader->config, "%s: it has a second document: "
-				                    "take away what follows ---", reader->path);
-			yaml_document_delete(&second);
-		}
-	}
+	error = read_document(&reader);
+	if (error == 0 && yaml_document_get_root_node(&document) != NULL)
+		error = read_second(&reader, &parser);
 	yaml_document_delete(&document);
 	yaml_parser_delete(&parser);
 	return error;
@@ -261,32 +268,32 @@ static int fail_read(struct config *config, const char *path)
 	return error;
 }
 
+/* bytes: room for one more than a file may have. */
+static int read_stream(struct config *config, const char *path, FILE *file, char *bytes)
+{
+	size_t length = fread(bytes, 1, FILE_BYTES_MAX + 1, file);
+
+	if (ferror(file))
+		return fail_read(config, path);
+	if (length > FILE_BYTES_MAX)
+		return config_fail(config, "%s: it has more than 1 MiB: it is no configuration", path);
+	return parse(config, path, bytes, length);
+}
+
 int config_read_file(struct config *config, const char *path)
 {
-	struct reader reader = {.config = config, .path = path};
-	char *bytes = malloc(FILE_BYTES_MAX + 1);
-	FILE *file = path[0] != '\0' ? fopen(path, "re") : NULL;
-	size_t length = 0;
-	int error = 0;
+	char *bytes;
+	FILE *file;
+	int error;
 
 	if (path[0] == '\0')
-		error = config_fail(config, CONFIG_FILE_VARIABLE " is empty: name a file, or unset it");
-	else if (bytes == NULL)
-		error = -ENOMEM;
-	else if (file == NULL)
-		error = fail_read(config, path);
-	if (error == 0) {
-		length = fread(bytes, 1, FILE_BYTES_MAX + 1, file);
-		if (ferror(file))
-			error = fail_read(config, path);
-		else if (length > FILE_BYTES_MAX)
-			error = config_fail(config, "%s: it has more than 1 MiB: it is no configuration",
-			                    path);
-	}
-	if (error == 0)
-		error = parse(&reader, bytes, length);
-	if (file != NULL)
-		fclose(file);
+		return config_fail(config, CONFIG_FILE_VARIABLE " is empty: name a file, or unset it");
+	file = fopen(path, "re");
+	if (file == NULL)
+		return fail_read(config, path);
+	bytes = malloc(FILE_BYTES_MAX + 1);
+	error = bytes != NULL ? read_stream(config, path, file, bytes) : -ENOMEM;
 	free(bytes);
+	fclose(file);
 	return error;
 }

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <dlfcn.h>
-#include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,17 +15,16 @@ static pid_t process;
 /* Beside this library. NULL: said why. */
 static const struct preload_push *load(void)
 {
-	char path[PATH_MAX];
 	void *handle, *symbol;
+	char *path = NULL;
 	Dl_info info;
-	char *name;
 
-	if (!dladdr(&push, &info) || strlen(info.dli_fname) >= sizeof(path) - sizeof(PRELOAD_PUSH_LIBRARY))
+	if (!dladdr(&push, &info) || strchr(info.dli_fname, '/') == NULL ||
+	    asprintf(&path, "%.*s/" PRELOAD_PUSH_LIBRARY,
+	             (int)(strrchr(info.dli_fname, '/') - info.dli_fname), info.dli_fname) < 0)
 		return NULL;
-	strcpy(path, info.dli_fname);
-	name = strrchr(path, '/');
-	strcpy(name != NULL ? name + 1 : path, PRELOAD_PUSH_LIBRARY);
 	handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	free(path);
 	symbol = handle != NULL ? dlsym(handle, PRELOAD_PUSH_SYMBOL) : NULL;
 	if (symbol == NULL)
 		preload_say("profiles are not sent: %s", dlerror());
