@@ -42,6 +42,36 @@ static bool has_receiver(void)
 	return sinks.count > 0 || sinks.on_window != NULL || config.exporter.directory != NULL;
 }
 
+#ifdef RPCPROF_PULL
+static int start_pull(void)
+{
+	char reason[64];
+	int error = config.pull.address != NULL ? rpcprof_pull_start(&config.pull) : 0;
+
+	if (error != 0)
+		(void)config_fail(&config, "pull \"%.200s\": %s; RPCPROF_LOG=1 tells more",
+		                  config.pull.address, strerror_r(-error, reason, sizeof(reason)));
+	return error;
+}
+
+static void stop_pull(void)
+{
+	if (config.pull.address != NULL)
+		(void)rpcprof_pull_stop(0);
+}
+#else
+static int start_pull(void)
+{
+	return config.pull.address == NULL
+	               ? 0 : config_fail(&config, "pull is set, but this rpcprof was built without it: "
+	                                          "take it away, or build with RPCPROF_PULL");
+}
+
+static void stop_pull(void)
+{
+}
+#endif
+
 /* Of what config says. All or nothing, but for rpcprof_init(). */
 static int open_all(void)
 {
@@ -61,6 +91,11 @@ static int open_all(void)
 	else
 		say(RPCPROF_LOG_INFO, "no server or directory is configured: calls are recorded, "
 		                      "profiles go nowhere");
+	if (error == 0) {
+		error = start_pull();
+		if (error != 0 && has_receiver())
+			(void)rpcprof_exporter_stop();
+	}
 	if (error != 0)
 		(void)config_sinks_close(&sinks, 0);
 	return error;
@@ -69,6 +104,7 @@ static int open_all(void)
 /* The pushes of before are as if closed; what they held is the parent's. */
 static void restart(void)
 {
+	config.pull.address = NULL; /* the parent listens there */
 	running = open_all() == 0;
 	if (!running)
 		say(RPCPROF_LOG_ERROR, "the forked child sends no profiles");
@@ -164,6 +200,7 @@ int rpcprof_agent_stop(uint32_t timeout_ms)
 		error = has_receiver() ? rpcprof_exporter_stop() : 0;
 		if (error == 0) {
 			error = config_sinks_close(&sinks, timeout_ms);
+			stop_pull();
 			config_clear(&config);
 			running = false;
 		}

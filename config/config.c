@@ -303,6 +303,7 @@ static int finish(struct config *config, const char *program)
 	config->recording.size = sizeof(config->recording);
 	config->exporter.size = sizeof(config->exporter);
 	config->exporter.keep_switch = 1;
+	config->pull.size = sizeof(config->pull);
 	fill_all(config->values, false, config);
 	for (size_t i = 0; i < config->label_count; i++)
 		config->push_labels[i] = (struct rpcprof_label){config->labels[i].name,

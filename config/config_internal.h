@@ -15,6 +15,7 @@
 
 #include "rpcprof/agent.h"
 #include "rpcprof/control.h"
+#include "rpcprof/pull.h"
 
 #define CONFIG_SERVERS_MAX 8
 #define CONFIG_KEYS_MAX 64
@@ -80,6 +81,7 @@ struct config {
 	/* Made of it by config_finish(); strings are those above. */
 	struct rpcprof_config recording;
 	struct rpcprof_exporter_config exporter;
+	struct rpcprof_pull_config pull; /* address NULL: none */
 	struct rpcprof_push_config pushes[CONFIG_SERVERS_MAX];
 	struct rpcprof_label push_labels[RPCPROF_PUSH_LABELS_MAX];
 	const char *application;

@@ -52,8 +52,8 @@ struct rpcprof_agent_config {
 /**
  * Recording is on, and profiles go where the configuration says, until rpcprof_agent_stop().
  *
- * Calls rpcprof_init() if the program did not, rpcprof_push_open() for each server and
- * rpcprof_exporter_start(). If anything is wrong, nothing was started and no file made; a mistake
+ * Calls rpcprof_init() if the program did not, rpcprof_push_open() for each server,
+ * rpcprof_exporter_start(), and rpcprof_pull_start() if `pull` is set. If anything is wrong, nothing was started and no file made; a mistake
  * in the configuration does not even initialise. In a forked child there is none, or with
  * on_fork: restart one of its own.
  *

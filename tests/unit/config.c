@@ -79,10 +79,8 @@ static const char *label(const char *name)
 	return NULL;
 }
 
-TestSuite(config, .init = clean, .fini = clean);
-
 /* A key with every source, taken away one by one. */
-Test(config, the_strongest_source_wins)
+Test(config, the_strongest_source_wins, .init = clean, .fini = clean)
 {
 	const struct rpcprof_setting setting = {"application", "of-the-program"};
 	const char *const yaml = "application: of-the-file\n";
@@ -115,7 +113,7 @@ Test(config, the_strongest_source_wins)
 	cr_assert_null(value("application", 0)->text);
 }
 
-Test(config, labels_are_taken_name_by_name)
+Test(config, labels_are_taken_name_by_name, .init = clean, .fini = clean)
 {
 	setenv("RPCPROF_LABELS", "a=ours,b=ours", 1);
 	setenv("PYROSCOPE_LABELS", "b=theirs,c=theirs,d=theirs", 1);
@@ -136,7 +134,7 @@ Test(config, labels_are_taken_name_by_name)
 	cr_assert_eq(config.label_count, 9);
 }
 
-Test(config, attributes_that_are_wrong_are_ignored_as_a_whole)
+Test(config, attributes_that_are_wrong_are_ignored_as_a_whole, .init = clean, .fini = clean)
 {
 	setenv("OTEL_RESOURCE_ATTRIBUTES", "service.version=1,nonsense", 1);
 	cr_assert_eq(read_with(NULL, NULL, 0), 0);
@@ -144,7 +142,7 @@ Test(config, attributes_that_are_wrong_are_ignored_as_a_whole)
 	cr_assert_not_null(strstr(config.notes, "OTEL_RESOURCE_ATTRIBUTES"));
 }
 
-Test(config, pyroscopes_variables_make_a_server)
+Test(config, pyroscopes_variables_make_a_server, .init = clean, .fini = clean)
 {
 	setenv("PYROSCOPE_SERVER_ADDRESS", "http://pyroscope:4040", 1);
 	setenv("PYROSCOPE_BASIC_AUTH_USER", "user", 1);
@@ -158,14 +156,14 @@ Test(config, pyroscopes_variables_make_a_server)
 }
 
 /* What is only meant for others is no half of a server of ours. */
-Test(config, users_of_others_without_a_server_are_nothing)
+Test(config, users_of_others_without_a_server_are_nothing, .init = clean, .fini = clean)
 {
 	setenv("PYROSCOPE_BASIC_AUTH_USER", "user", 1);
 	cr_assert_eq(read_with(NULL, NULL, 0), 0, "%s", config.error);
 	cr_assert_eq(config.server_count, 0);
 }
 
-Test(config, a_token_of_ours_takes_the_place_of_their_user)
+Test(config, a_token_of_ours_takes_the_place_of_their_user, .init = clean, .fini = clean)
 {
 	setenv("PYROSCOPE_SERVER_ADDRESS", "http://pyroscope:4040", 1);
 	setenv("PYROSCOPE_BASIC_AUTH_USER", "user", 1);
@@ -175,7 +173,7 @@ Test(config, a_token_of_ours_takes_the_place_of_their_user)
 	cr_assert_null(config.pushes[0].basic_user);
 }
 
-Test(config, every_kind_of_value_reaches_its_field)
+Test(config, every_kind_of_value_reaches_its_field, .init = clean, .fini = clean)
 {
 	cr_assert_eq(read_with("interval: 1m\n"
 	                       "capacity: 1000\n"
@@ -217,7 +215,7 @@ Test(config, every_kind_of_value_reaches_its_field)
 }
 
 /* The words of protocols are the numbers of the API, in its order. */
-Test(config, protocols_are_those_of_the_api)
+Test(config, protocols_are_those_of_the_api, .init = clean, .fini = clean)
 {
 	static const char *const words[] = {"pyroscope", "ingest", "ingest_form", "autopgo",
 	                                    "parca"};
@@ -231,7 +229,7 @@ Test(config, protocols_are_those_of_the_api)
 }
 
 /* The first server's keys may come from the environment, a secret above all. */
-Test(config, the_environment_completes_the_first_server)
+Test(config, the_environment_completes_the_first_server, .init = clean, .fini = clean)
 {
 	setenv("RPCPROF_BASIC_PASSWORD", "geheim", 1);
 	cr_assert_eq(read_with("servers:\n- {url: http://a, basic_user: u}\n- url: http://b\n", NULL, 0),
@@ -251,7 +249,7 @@ static uint64_t number_of(const void *base, const struct config_key *key)
 	return key->bytes == 8 ? number : word;
 }
 
-Test(config, defaults_of_the_table_are_true)
+Test(config, defaults_of_the_table_are_true, .init = clean, .fini = clean)
 {
 	static struct config full;
 	struct rpcprof_push_config push = {.size = sizeof(push), .url = "http://a"}, full_push;
@@ -284,7 +282,7 @@ Test(config, defaults_of_the_table_are_true)
 }
 
 /* Its limits are not wider than those of the libraries. */
-Test(config, limits_of_the_table_are_taken)
+Test(config, limits_of_the_table_are_taken, .init = clean, .fini = clean)
 {
 	for (size_t i = 0; i < config_key_count; i++) {
 		const struct config_key *key = &config_keys[i];
@@ -375,7 +373,7 @@ static const struct {
 	{"sync: true\n---\nsync: false\n", "it has a second document"},
 };
 
-Test(config, mistakes_in_a_file_are_told_with_their_line)
+Test(config, mistakes_in_a_file_are_told_with_their_line, .init = clean, .fini = clean)
 {
 	for (size_t i = 0; i < sizeof(mistakes) / sizeof(mistakes[0]); i++) {
 		char wanted[512];
@@ -393,7 +391,7 @@ Test(config, mistakes_in_a_file_are_told_with_their_line)
 	}
 }
 
-Test(config, mistakes_in_variables_are_told_by_their_names)
+Test(config, mistakes_in_variables_are_told_by_their_names, .init = clean, .fini = clean)
 {
 	static const char *const wrong[][3] = {
 		{"RPCPROF_INTERVAL", "", "RPCPROF_INTERVAL: interval \"\": it is empty"},
@@ -418,7 +416,7 @@ Test(config, mistakes_in_variables_are_told_by_their_names)
 }
 
 /* A stronger source does not hide a mistake of ours, but one of others is not ours to tell. */
-Test(config, what_is_not_used_is_wrong_all_the_same)
+Test(config, what_is_not_used_is_wrong_all_the_same, .init = clean, .fini = clean)
 {
 	const struct rpcprof_setting setting = {"interval", "5s"};
 
@@ -430,7 +428,7 @@ Test(config, what_is_not_used_is_wrong_all_the_same)
 	cr_assert_eq(read_with(NULL, NULL, 0), 0, "%s", config.error);
 }
 
-Test(config, settings_of_the_program_are_checked)
+Test(config, settings_of_the_program_are_checked, .init = clean, .fini = clean)
 {
 	const struct rpcprof_setting none = {"ulr", "http://a"}, without = {"url", NULL};
 
@@ -439,7 +437,7 @@ Test(config, settings_of_the_program_are_checked)
 	cr_assert_eq(read_with(NULL, &without, 1), -EINVAL);
 }
 
-Test(config, variables_that_are_none_are_noted)
+Test(config, variables_that_are_none_are_noted, .init = clean, .fini = clean)
 {
 	setenv("RPCPROF_ULR", "http://a", 1);
 	setenv("RPCPROF_LOG", "1", 1);
@@ -448,7 +446,7 @@ Test(config, variables_that_are_none_are_noted)
 	cr_assert_null(strstr(config.notes, "RPCPROF_LOG"));
 }
 
-Test(config, files_that_cannot_be_read_are_named)
+Test(config, files_that_cannot_be_read_are_named, .init = clean, .fini = clean)
 {
 	setenv("RPCPROF_CONFIG", "/nowhere/rpcprof.yaml", 1);
 	cr_assert_eq(read_with(NULL, NULL, 0), -ENOENT);
@@ -458,7 +456,7 @@ Test(config, files_that_cannot_be_read_are_named)
 	cr_assert_eq(read_with(NULL, NULL, 0), -EISDIR);
 }
 
-Test(config, more_labels_than_a_profile_takes_are_refused)
+Test(config, more_labels_than_a_profile_takes_are_refused, .init = clean, .fini = clean)
 {
 	char labels[256] = "a0=x";
 
@@ -470,7 +468,7 @@ Test(config, more_labels_than_a_profile_takes_are_refused)
 	                   config.error);
 }
 
-Test(config, an_empty_file_says_nothing)
+Test(config, an_empty_file_says_nothing, .init = clean, .fini = clean)
 {
 	cr_assert_eq(read_with("# nothing\n", NULL, 0), 0);
 	cr_assert_eq(config.server_count, 0);
