@@ -159,6 +159,18 @@ static const char *url(void)
 	return stats.url;
 }
 
+/* TSan takes no new threads in the child of a process that has some. */
+#ifdef __SANITIZE_THREAD__
+#define MAY_START 0
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define MAY_START 0
+#endif
+#endif
+#ifndef MAY_START
+#define MAY_START 1
+#endif
+
 /* Says where it is reached, or why not, and ends when it is told or the parent is gone. */
 static void be_child(int said, int told)
 {
@@ -167,10 +179,10 @@ static void be_child(int said, int told)
 
 	config.address = "127.0.0.1:0";
 	error = rpcprof_enable(true);
-	if (error == 0)
+	if (error == 0 && MAY_START)
 		error = rpcprof_pull_start(&config);
 	calls(3, "server", "/child.Only/Call");
-	length = snprintf(line, sizeof(line), "%d %s\n", error, url());
+	length = snprintf(line, sizeof(line), "%d %s\n", error, MAY_START ? url() : "none");
 	if (write(said, line, (size_t)length) != length || read(told, line, 1) < 0)
 		_exit(1);
 	exit(rpcprof_pull_stop(1000) == 0 ? 0 : 1);
