@@ -12,8 +12,8 @@
  *
  * OPTION: application, tenant, basic_user, basic_password, bearer_file, ca_file, header, spool,
  * flush_ms, timeout_ms, max_age_s, begin_s (of the file's window), uncertain, count (of sends),
- * queue_sessions, queue_bytes, profile_bytes, profile_samples, forks (a child that ends as programs
- * do: 1: after each send, 2: in the middle of it).
+ * queue_sessions, queue_bytes, profile_bytes, profile_samples, forks (1: in the middle of each send
+ * there is a child, which ends as programs do).
  * Prints the counters, a line each: "sent 2". Ends with 0 if it could run, whatever became of them.
  */
 #include <stdio.h>
@@ -213,12 +213,10 @@ static int push_file(struct rpcprof_push *push, const char *name)
 	fclose(file);
 	for (uint32_t i = 0; i < count; i++) {
 		(void)rpcprof_push_send(push, "peer", &profile, NULL, 0);
-		if (forks == 2)
+		if (forks) {
 			fork_child(push);
-		if (forks != 0)
 			(void)rpcprof_push_flush(push, flush_ms);
-		if (forks == 1)
-			fork_child(push);
+		}
 	}
 	return 0;
 }
