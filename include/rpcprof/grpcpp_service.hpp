@@ -38,6 +38,7 @@
 #include <grpcpp/impl/codegen/server_callback_handlers.h> /* gRPC 1.51 */
 #endif
 
+#include <atomic>
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
@@ -65,7 +66,8 @@ class ProfilingService;
 #pragma GCC visibility push(default)
 namespace detail {
 
-inline uint64_t profiling_send_ns = UINT64_C(30000000000); /* for a message; a test shortens it */
+/* For a message; a test shortens it. Relaxed: a number, of no other's. */
+inline std::atomic<uint64_t> profiling_send_ns{UINT64_C(30000000000)};
 
 /*
  * One call. One message at a time is under way, so that a reader that is slow holds no more.
@@ -160,13 +162,13 @@ private:
 		grpc::Slice slice(bytes, length);
 
 		message_ = grpc::ByteBuffer(&slice, 1);
-		wake_in(profiling_send_ns, false);
+		wake_in(profiling_send_ns.load(std::memory_order_relaxed), false);
 		StartWrite(&message_);
 	}
 
 	void finish(const grpc::Status &status)
 	{
-		wake_in(profiling_send_ns, false);
+		wake_in(profiling_send_ns.load(std::memory_order_relaxed), false);
 		Finish(status);
 	}
 

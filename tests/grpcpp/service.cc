@@ -402,14 +402,15 @@ Test(grpcpp_service, a_reader_that_takes_nothing_is_cut_off)
 
 	on();
 	record(16384, 8);
-	rpcprof::detail::profiling_send_ns = 200000000;
+	rpcprof::detail::profiling_send_ns = UINT64_C(1000000000);
 	Server server;
 	auto reader = server.ours->Drain(&context, {});
 	cr_assert(reader->Read(&batch));
-	std::this_thread::sleep_for(std::chrono::seconds(1));
+	std::this_thread::sleep_for(std::chrono::seconds(3));
 	while (reader->Read(&batch))
 		;
 	cr_assert_eq(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
+	rpcprof::detail::profiling_send_ns = UINT64_C(30000000000);
 	cr_assert_gt(drain(server, {}).message.stats_size(), 10000);
 }
 
