@@ -86,6 +86,7 @@ servers:
     def test_without_anything_it_records_and_sends_to_nobody(self):
         self.assertEqual(self.run_agent("10").stdout, "")
 
+    @unittest.skipIf("RPCPROF_TEST_UNDER_TSAN" in os.environ, "TSan takes no such threads")
     def test_a_forked_child_sends_its_own_calls_if_asked(self):
         server = self.serve()
         self.run_agent("7", "fork", PYROSCOPE_SERVER_ADDRESS=server.url, RPCPROF_ON_FORK="restart")
