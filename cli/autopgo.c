@@ -140,7 +140,7 @@ static int print_list(const char *url, const json_t *answer)
 
 static int list(const struct arguments *arguments)
 {
-	struct web_request answer;
+	struct web_request answer = {0};
 	json_error_t error;
 	json_t *json;
 	int status = ask(arguments, "GET", &answer);
@@ -169,7 +169,7 @@ static int list(const struct arguments *arguments)
 
 static int download(const struct arguments *arguments)
 {
-	struct web_request answer;
+	struct web_request answer = {0};
 	struct input input;
 	int status = ask(arguments, "GET", &answer);
 
@@ -187,7 +187,7 @@ static int download(const struct arguments *arguments)
 
 static int delete(const struct arguments *arguments)
 {
-	struct web_request answer;
+	struct web_request answer = {0};
 	int status = ask(arguments, "DELETE", &answer);
 
 	if (status != EXIT_DONE)

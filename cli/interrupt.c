@@ -50,7 +50,7 @@ int interrupt_create(char *path)
 	pthread_sigmask(SIG_SETMASK, &all, &before); /* or it is there, and nobody knows */
 	made = mkostemp(path, O_CLOEXEC);
 	if (made >= 0 && strlen(path) < sizeof(file)) {
-		strcpy(file, path);
+		memcpy(file, path, strlen(path) + 1);
 		file_there = 1;
 	}
 	pthread_sigmask(SIG_SETMASK, &before, NULL);

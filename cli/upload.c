@@ -38,8 +38,10 @@ static void parse_label(struct argp_state *state, struct upload *upload, char *t
 {
 	char *value = strchr(text, '=');
 
-	if (value == NULL)
+	if (value == NULL) {
 		argp_error(state, "--label takes NAME=VALUE, not \"%s\"", text);
+		return;
+	}
 	if (upload->label_count == RPCPROF_PUSH_LABELS_MAX)
 		argp_error(state, "more than %d labels, the last \"%s\"", RPCPROF_PUSH_LABELS_MAX,
 		           text);
