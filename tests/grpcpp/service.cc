@@ -150,7 +150,7 @@ Test(grpcpp_service, peers_on_this_machine_may_all)
 	on();
 	Server server;
 	cr_assert_eq(status_of(server, nullptr, &answer), grpc::StatusCode::OK);
-	cr_assert_eq(answer.header().pid(), static_cast<uint64_t>(getpid()));
+	cr_assert_eq(answer.header().pid(), static_cast<int64_t>(getpid()));
 	cr_assert(answer.header().enabled());
 	cr_assert_eq(enable(server, nullptr, false), grpc::StatusCode::OK);
 	cr_assert_not(rpcprof_enabled());
