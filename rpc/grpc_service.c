@@ -189,6 +189,14 @@ static void drain(struct rpcprof_grpc_service *service)
 		;
 }
 
+static void forget(char *token)
+{
+	if (token == NULL)
+		return;
+	explicit_bzero(token, strlen(token));
+	free(token);
+}
+
 /* Of a service whose thread is not there, or no more. */
 static void destroy(struct rpcprof_grpc_service *service)
 {
@@ -201,12 +209,8 @@ static void destroy(struct rpcprof_grpc_service *service)
 	rpcprof_grpc_address_close(&service->accepter.address);
 	pthread_cond_destroy(&service->ended);
 	pthread_mutex_destroy(&service->lock);
-	if (service->read_token != NULL)
-		explicit_bzero(service->read_token, strlen(service->read_token));
-	if (service->control_token != NULL)
-		explicit_bzero(service->control_token, strlen(service->control_token));
-	free(service->read_token);
-	free(service->control_token);
+	forget(service->read_token);
+	forget(service->control_token);
 	free(service->methods);
 	free(service->name);
 	free(service);

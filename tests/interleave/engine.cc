@@ -612,7 +612,8 @@ void interleave_fail(const char *what, const char *file, int line)
 int main(int argc, char **argv)
 {
 	const interleave_case *const all[] = {tag_cases, buffer_cases, stat_cases, cell_cases,
-	                                      control_cases, grpc_cases, lock_cases};
+	                                      lock_cases, grpc_cases,
+	                                      control_cases /* last: they call fini */};
 	int ran = 0, failed = 0;
 
 	for (const interleave_case *cases : all) {
