@@ -143,6 +143,7 @@ void config_clear(struct config *config)
 		free(config->labels[i].name);
 		free(config->labels[i].value.text);
 		free(config->labels[i].value.source);
+		free(config->labels[i].value.cut);
 	}
 	memset(config, 0, sizeof(*config));
 }

@@ -332,6 +332,165 @@ class Servers(unittest.TestCase):
             answer(200)(handler, n)
         cert, context = self.certify("20200101", "21000101")
         url = self.serve(slow, context)
+        self.assertEqual(len({request[3] for request in self.server.requests}), 1)
+
+    def test_busy_servers_are_asked_again(self):
+        busy = [answer(s, b'{"code":"x","message":"slow down"}', "application/json")
+                for s in (408, 429, 500, 503)]
+        exhausted = answer(422, b'{"message":"resource_exhausted: push rate limit"}')
+        said = self.push(self.serve(in_turn(*busy, exhausted, answer(200))))
+        self.expect(said, sent=1, retried=5)
+
+    def test_retry_after_is_honoured(self):
+        said = self.push(self.serve(answer(503, Retry_After="3600")), "flush_ms=1500")
+        self.expect(said, sent=0, retried=1, queued=1)
+
+    def test_429_for_ever_loses_the_oldest(self):
+        said = self.push(self.serve(answer(429)), "count=50", "queue_sessions=10",
+                         "flush_ms=500")
+        self.expect(said, sent=0, queued=10, dropped_full=40, last_status=429)
+
+    def test_refusals_are_final_and_say_why(self):
+        for status in (400, 401, 403, 404, 413, 422, 501):
+            with self.subTest(status):
+                said = self.push(self.serve(answer(
+                    status, b'{"code":"c","message":"because of\\nthis"}', "application/json")))
+                self.expect(said, sent=0, dropped_refused=1, retried=0, last_status=status,
+                            last_error=f"refused: HTTP {status}: because of this")
+
+    def test_redirects_are_not_followed(self):
+        url = self.serve(answer(307, Location="/elsewhere"))
+        said = self.push(url, "basic_user=u", "basic_password=secret")
+        self.expect(said, dropped_refused=1, last_status=307)
+        self.assertEqual(len(self.server.requests), 1)
+
+    def test_what_answers_but_is_no_pyroscope(self):
+        said = self.push(self.serve(answer(200, b"<html>hello</html>", "text/html")))
+        self.expect(said, sent=0, dropped_refused=1)
+        self.assertIn("text/html", said["last_error"])
+
+    def test_uncertain_ones_are_not_sent_again(self):
+        for name, text in {"closed": b"", "garbage": b"\x00\xff garbage\r\n\r\n",
+                           "half": b"HTTP/1.1 200 OK\r\nContent-Type: application/proto\r\n"
+                                   b"Content-Length: 9\r\n\r\n1"}.items():
+            with self.subTest(name):
+                said = self.push(self.serve(raw(text)))
+                self.expect(said, sent=0, dropped_uncertain=1, retried=0)
+
+    def test_uncertain_ones_are_sent_again_if_asked(self):
+        url = self.serve(in_turn(raw(b""), answer(200)))
+        self.expect(self.push(url, "uncertain=1"), sent=1, retried=1)
+
+    def test_servers_that_never_answer(self):
+        said = self.push(self.serve(lambda *_: time.sleep(2)), "timeout_ms=200")
+        self.expect(said, sent=0, dropped_uncertain=1)
+
+    def test_answers_without_end(self):
+        endless = b"HTTP/1.1 500 X\r\n\r\n" + b"x" * (1 << 20)
+        said = self.push(self.serve(in_turn(raw(endless), answer(200))))
+        self.expect(said, sent=1, retried=1)
+
+    def test_answers_a_byte_at_a_time(self):
+        said = self.push(self.serve(in_turn(drip, answer(200))), "timeout_ms=300")
+        self.expect(said, sent=1, retried=1)
+
+    def test_death_in_the_middle_of_a_body(self):
+        # More than the buffers of two sockets hold, so that not all of it can have been sent.
+        self.profile = self.write("large.pb.gz", profile(os.urandom(4 << 20).hex().encode()))
+        url = self.serve(answer(200), handler=Unread)
+        said = self.push(url, "profile_bytes=100000000", "queue_bytes=60000000")
+        self.expect(said, sent=1, retried=1, dropped_uncertain=0)
+
+    def test_gzip_bombs_are_not_unpacked(self):
+        bomb = gzip.compress(b"\0" * (128 << 20))
+        plain = self.push(self.serve(answer(400, b"no")))
+        said = self.push(self.serve(answer(400, bomb, Content_Encoding="gzip")))
+        self.expect(said, dropped_refused=1, last_status=400)
+        self.assertLess(len(said["last_error"]), 256)
+        self.assertLess(said["peak_kib"] - plain["peak_kib"], 32 << 10)
+
+    def test_recording_goes_on_whatever_the_server_does(self):
+        """Windows follow each other without a gap, every call is in one, and each is counted."""
+        drops = ("queued", "dropped_full", "dropped_refused", "dropped_uncertain", "sent")
+        with socket.create_server(("127.0.0.1", 0)) as deaf:
+            urls = {"deaf": f"http://127.0.0.1:{deaf.getsockname()[1]}", "gone": "http://127.0.0.1:9",
+                    "nowhere": "http://nowhere.invalid", "stall": self.serve(stall),
+                    "drip": self.serve(drip), "busy": self.serve(answer(429)),
+                    "html": self.serve(answer(200, b"<html>", "text/html"))}
+            runs = {name: subprocess.Popen(
+                        [PUSH, "load", url, "0", "3", "timeout_ms=500", "queue_sessions=4",
+                         "flush_ms=0"], env=ENVIRONMENT, stdout=subprocess.PIPE, text=True)
+                    for name, url in urls.items()}
+            for name, run in runs.items():
+                with self.subTest(name):
+                    said = self.read(run.communicate(timeout=60)[0])
+                    self.assertEqual((run.returncode, said["gaps"]), (0, 0), said)
+                    self.assertEqual(said["calls_in_windows"], said["calls"])
+                    self.assertGreaterEqual(said["taken"], 3)
+                    self.assertEqual(sum(said[drop] for drop in drops), said["taken"])
+                    self.assertNotEqual(said["last_error"], "")
+                    self.assertLessEqual(said["queued"], 4)
+
+    def test_nobody_there(self):
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            port = listener.getsockname()[1]
+        said = self.push(f"http://127.0.0.1:{port}", "flush_ms=500")
+        self.expect(said, sent=0, queued=1, dropped_uncertain=0)
+        self.assertGreater(said["retried"], 0)
+        said = self.push("http://nowhere.invalid", "flush_ms=500")
+        self.expect(said, sent=0, queued=1, dropped_uncertain=0)
+
+    def test_token_is_read_for_every_request(self):
+        token = os.path.join(self.directory.name, "token")
+
+        def rotate(handler, n):
+            self.write("token", b"second\n")
+            answer(200)(handler, n)
+        self.write("token", b"first\n")
+        self.push(self.serve(rotate), f"bearer_file={token}", "count=2")
+        self.assertEqual([r[1]["Authorization"] for r in self.server.requests],
+                         ["Bearer first", "Bearer second"])
+        said = self.push(self.serve(answer(200)), "bearer_file=/nothing/token", "flush_ms=300")
+        self.expect(said, sent=0, queued=1)
+        self.assertIn("/nothing/token: No such file", said["last_error"])
+
+    def test_secrets_are_not_logged(self):
+        token = self.write("token", b"s3cret-token")
+        said = self.push(self.serve(answer(401, b"no")), f"bearer_file={token}")
+        self.assertIn("unencrypted", self.log)
+        self.assertNotIn("s3cret", self.log + said["last_error"])
+        said = self.push(self.serve(answer(401)), "basic_user=u", "basic_password=s3cret")
+        self.assertEqual(self.server.requests[0][1]["Authorization"], "Basic dTpzM2NyZXQ=")
+        self.assertNotIn("s3cret", self.log + said["last_error"])
+
+    def certify(self, begin, end):
+        """A certificate of localhost, between these days."""
+        key, cert, request, config = (os.path.join(self.directory.name, n) for n in (
+            "key.pem", "cert.pem", "request.pem", "config"))
+        self.write("index", b"")
+        self.write("config", b"[ca]\ndefault_ca=own\n[own]\ndatabase=index\nnew_certs_dir=.\n"
+                             b"rand_serial=yes\ndefault_md=sha256\npolicy=any\n"
+                             b"x509_extensions=name\n[any]\ncommonName=supplied\n"
+                             b"[name]\nsubjectAltName=DNS:localhost\n")
+
+        def openssl(*arguments):
+            subprocess.run(["openssl", *arguments], check=True, capture_output=True,
+                           cwd=self.directory.name)
+        openssl("req", "-new", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost",
+                "-keyout", key, "-out", request)
+        openssl("ca", "-batch", "-selfsign", "-config", config, "-keyfile", key, "-in", request,
+                "-out", cert, "-startdate", begin + "000000Z", "-enddate", end + "000000Z")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(cert, key)
+        return cert, context
+
+    def test_forks_do_not_disturb_a_connection(self):
+        def slow(handler, n):
+            time.sleep(0.02)
+            answer(200)(handler, n)
+        cert, context = self.certify("20200101", "21000101")
+        url = self.serve(slow, context)
         # A child's search for leaks would wait for the allocator's locks of a thread it has not.
         leaks = {"ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"}
         # 100 children, each in the middle of a send, with a copy of the connection and of its TLS.
