@@ -12,7 +12,7 @@
  *
  * OPTION: application, tenant, basic_user, basic_password, bearer_file, ca_file, header, spool,
  * flush_ms, timeout_ms, max_age_s, begin_s (of the file's window), uncertain, count (of sends),
- * queue_sessions, queue_bytes, profile_bytes, profile_samples, forks (1: in the middle of each send
+ * queue_sessions, queue_bytes, profile_bytes, profile_samples, forks (1: in the middle of sends
  * there is a child, which ends as programs do).
  * Prints the counters, a line each: "sent 2". Ends with 0 if it could run, whatever became of them.
  */
