@@ -193,14 +193,14 @@ static int push_methods(struct rpcprof_push *push, const char *number)
 #define SENDS_A_FORK 1
 #endif
 
-/* Its clean-up must not reach the parent's connection. With ASan there is none: its allocator keeps
- * the locks of a thread that was in it, which a child has no more. */
+/* Its clean-up must not reach the parent's connection. With a sanitizer there is none: their run times
+ * may keep the locks of a thread that was in them, which a child has no more. */
 static void fork_child(struct rpcprof_push *push)
 {
 	pid_t pid = fork();
 
 	if (pid == 0) {
-#ifdef __SANITIZE_ADDRESS__
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 		_exit(0);
 #endif
 		rpcprof_push_close(push, 1000);
