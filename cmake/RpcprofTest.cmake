@@ -29,7 +29,7 @@ endif()
 function(rpcprof_test name)
   add_test(NAME ${name} ${ARGN})
   set_tests_properties(${name} PROPERTIES TIMEOUT 300 ENVIRONMENT
-    "TSAN_OPTIONS=ignore_noninstrumented_modules=1:second_deadlock_stack=1:\
+    "PYTHONDONTWRITEBYTECODE=1;TSAN_OPTIONS=ignore_noninstrumented_modules=1:second_deadlock_stack=1:\
 suppressions=${PROJECT_SOURCE_DIR}/tests/tsan.supp;\
 ASAN_OPTIONS=detect_stack_use_after_return=1;UBSAN_OPTIONS=print_stacktrace=1")
 endfunction()

@@ -1,187 +1,28 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""web.py RPCPROF FILES: push, pull and autopgo against servers that answer in every way that one can,
-and what is seen of it on a terminal. autopgo's answers here are those of its source. Loopback only.
+"""web.py RPCPROF FILES: push, pull and autopgo against servers that answer in every way that one can.
+autopgo's answers here are those of its source. Loopback only.
 """
 import base64
 import contextlib
-import fcntl
-import glob
 import gzip
-import http.server
 import json
 import os
-import pty
-import re
-import select
-import signal
-import socket
-import struct
 import subprocess
-import sys
-import tempfile
-import termios
-import threading
 import time
 import unittest
 
-RPCPROF, FILES = sys.argv.pop(1), sys.argv.pop(1)
-ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
-ENVIRONMENT.update(LC_ALL="C", TERM="xterm")
-FOLDER = tempfile.TemporaryDirectory()
-subprocess.run([FILES, FOLDER.name], check=True)
-os.chdir(FOLDER.name)
-
-
-def varint(n):
-    out = b""
-    while n > 127:
-        out, n = out + bytes([n & 127 | 128]), n >> 7
-    return out + bytes([n])
-
-
-def field(number, value):
-    if isinstance(value, int):
-        return varint(number << 3) + varint(value)
-    return varint(number << 3 | 2) + varint(len(value)) + value
-
-
-def fields(message, number):
-    """The values of a field of a protobuf message."""
-    at, found = 0, []
-
-    def read():
-        nonlocal at
-        value = shift = 0
-        while True:
-            value |= (message[at] & 127) << shift
-            at, shift = at + 1, shift + 7
-            if message[at - 1] < 128:
-                return value
-    while at < len(message):
-        tag = read()
-        if tag & 7 == 2:
-            length = read()
-            value, at = message[at:at + length], at + length
-        else:
-            value = read()
-        if tag >> 3 == number:
-            found.append(value)
-    return found
-
-
-def profile(samples=1, program=b"/usr/bin/shop", types=((b"cpu", b"nanoseconds"),), time_s=None):
-    """A profile as others write them: samples of 7 in as many functions."""
-    texts = [b"", program] + [t for pair in types for t in pair]
-    kinds = [field(1, 2 + 2 * i) + field(2, 3 + 2 * i) for i in range(len(types))]
-    out = [field(1, kind) for kind in kinds] + [field(3, field(1, 1) + field(5, 1))]
-    for i in range(1, samples + 1):
-        out += [field(2, field(1, i) + field(2, varint(7) * len(types))),
-                field(4, field(1, i) + field(2, 1) + field(4, field(1, i))),
-                field(5, field(1, i) + field(2, len(texts)))]
-        texts.append(b"function%d" % i)
-    seconds = time.time() if time_s is None else time_s
-    out += [field(9, int(seconds * 1e9)), field(10, 10**9), field(11, kinds[-1]), field(12, 1)]
-    return gzip.compress(b"".join(out + [field(6, text) for text in texts]), 1)
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def answer(self):
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.server.requests.append((self.command, self.path, dict(self.headers), body))
-        self.server.answer(self)
-
-    do_GET = do_POST = do_DELETE = answer
-
-    def log_message(self, *_):
-        pass
-
-    def handle(self):
-        with contextlib.suppress(ConnectionError):
-            super().handle()
-
-
-def say(status, body=b"", content_type="application/proto", **headers):
-    def send(handler):
-        with contextlib.suppress(OSError):
-            handler.send_response(status)
-            handler.send_header("Content-Type", content_type)
-            handler.send_header("Content-Length", str(len(body)))
-            for name, value in headers.items():
-                handler.send_header(name.replace("_", "-"), value)
-            handler.end_headers()
-            handler.wfile.write(body)
-    return send
-
-
-def in_turn(*answers):
-    left = list(answers)
-    return lambda handler: (left.pop(0) if len(left) > 1 else left[0])(handler)
-
-
-def later(seconds, answer):
-    def wait(handler):
-        time.sleep(seconds)
-        answer(handler)
-    return wait
-
-
-def refused_port():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
-
-
-class Web(unittest.TestCase):
-    def serve(self, answer):
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        server.daemon_threads = True
-        server.requests, server.answer = [], answer
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        self.addCleanup(server.server_close)
-        self.addCleanup(thread.join)
-        self.addCleanup(server.shutdown)
-        return server, "http://127.0.0.1:%d" % server.server_port
-
-    def setUp(self):
-        for name in glob.glob("out*"):
-            os.remove(name)
-
-    def tearDown(self):
-        self.assertEqual(glob.glob("*.??????"), [], "a file was left half written")
-
-    def write(self, name, content):
-        with open(name, "wb") as file:
-            file.write(content)
-        return name
-
-    def read(self, name):
-        with open(name, "rb") as file:
-            return file.read()
-
-    def run_it(self, code, *arguments, shows=()):
-        """Runs the command; what it says is one line for each thing that is wrong."""
-        run = subprocess.run([RPCPROF, *arguments], env=ENVIRONMENT, capture_output=True,
-                             stdin=subprocess.DEVNULL, timeout=60)
-        self.out, self.err = run.stdout.decode(), run.stderr.decode()
-        said = "%s\n%s%s" % (arguments, self.out, self.err)
-        self.assertEqual(run.returncode, code, said)
-        for text in [shows] if isinstance(shows, str) else shows:
-            self.assertIn(text, self.out + self.err)
-        self.assertNotIn("\r", self.out + self.err)
-        self.assertNotIn("\033", self.out + self.err)
+from asked import ENVIRONMENT, RPCPROF, Web, profile
+from served import fields, in_turn, later, refused_port, say
 
 
 class Push(Web):
     def labels(self, request):
-        series = fields(request[3], 1)[0]
+        series = fields(request.body, 1)[0]
         return [tuple(fields(pair, i)[0].decode() for i in (1, 2)) for pair in fields(series, 1)]
 
     def pushed(self, request):
-        return gzip.decompress(fields(fields(fields(request[3], 1)[0], 2)[0], 1)[0])
+        return gzip.decompress(fields(fields(fields(request.body, 1)[0], 2)[0], 1)[0])
 
     def test_profiles_and_dumps(self):
         server, url = self.serve(say(200))
@@ -189,8 +30,8 @@ class Push(Web):
                     "old.pb.gz", "calls.json", "calls.jsonl")
         self.assertEqual(len(self.out.splitlines()), 3)
         self.assertRegex(self.out, r"(?m)^old\.pb\.gz: sent to %s as shop, wall: \d+ bytes$" % url)
-        self.assertEqual([r[1] for r in server.requests], ["/push.v1.PusherService/Push"] * 3)
-        self.assertEqual(server.requests[0][2]["X-Scope-OrgID"], "team-a")
+        self.assertEqual([r.path for r in server.requests], ["/push.v1.PusherService/Push"] * 3)
+        self.assertEqual(server.requests[0].headers["X-Scope-OrgID"], "team-a")
         self.assertEqual(self.labels(server.requests[0]), [
             ("__name__", "wall"), ("service_name", "shop"), ("region", "north")])
         self.assertEqual(dict(self.labels(server.requests[1]))["service_name"], "cli_files")
@@ -224,12 +65,12 @@ class Push(Web):
         server, url = self.serve(say(201, b'{"key":"shop/staging/1"}', "application/json"))
         self.run_it(0, "push", "-u", url, "--protocol", "autopgo", "old.pb.gz")
         self.assertEqual(server.requests[-1][:2], ("POST", "/api/profile/shop"))
-        self.assertEqual(gzip.decompress(server.requests[-1][3]),
+        self.assertEqual(gzip.decompress(server.requests[-1].body),
                          gzip.decompress(self.read("old.pb.gz")))
         self.run_it(0, "push", "-u", url, "--protocol=ingest", "--label", "a=b=c", "old.pb.gz")
-        self.assertRegex(server.requests[-1][1], r"^/ingest\?name=shop%7Ba%3Db%3Dc%7D&from=\d{19}&")
+        self.assertRegex(server.requests[-1].path, r"^/ingest\?name=shop%7Ba%3Db%3Dc%7D&from=\d{19}&")
         self.run_it(0, "push", "-u", url, "--protocol=ingest-form", "old.pb.gz")
-        self.assertIn("multipart/form-data", server.requests[-1][2]["Content-Type"])
+        self.assertIn("multipart/form-data", server.requests[-1].headers["Content-Type"])
         self.run_it(1, "push", "-u", url, "--protocol=autopgo", "calls.json",
                     shows='no application can be called "cli_files": autopgo takes a-z')
 
@@ -238,9 +79,9 @@ class Push(Web):
         self.write("out.token", b"hunter2\n")
         self.run_it(0, "push", "-u", url, "--token-file", "out.token", "old.pb.gz",
                     shows="unencrypted")
-        self.assertEqual(server.requests[-1][2]["Authorization"], "Bearer hunter2")
+        self.assertEqual(server.requests[-1].headers["Authorization"], "Bearer hunter2")
         self.run_it(0, "push", "-u", url, "--basic", "me:out.token", "old.pb.gz")
-        self.assertEqual(server.requests[-1][2]["Authorization"],
+        self.assertEqual(server.requests[-1].headers["Authorization"],
                          "Basic " + base64.b64encode(b"me:hunter2").decode())
         self.assertNotIn("hunter2", self.out + self.err)
         count = len(server.requests)
@@ -365,11 +206,11 @@ class Pull(Web):
         self.run_it(0, "pull", url, "-o", "out.pb.gz", "--token-file=out.one", "--push", to,
                     "--push-token-file=out.two", "--label=a=b")
         self.assertIn("sent to %s as shop, process_cpu" % to, self.out)
-        self.assertEqual(source.requests[0][2]["Authorization"], "Bearer one")
-        self.assertEqual(store.requests[0][2]["Authorization"], "Bearer two")
+        self.assertEqual(source.requests[0].headers["Authorization"], "Bearer one")
+        self.assertEqual(store.requests[0].headers["Authorization"], "Bearer two")
         self.assertTrue(os.path.exists("out.pb.gz"))
         self.run_it(0, "pull", url, "--push", to, "--protocol=autopgo")
-        self.assertEqual(store.requests[1][1], "/api/profile/shop")
+        self.assertEqual(store.requests[1].path, "/api/profile/shop")
         self.run_it(4, "pull", url, "-o", "out.pb.gz", "--push",
                     "http://127.0.0.1:%d" % refused_port(), shows="not sent")
 
@@ -479,7 +320,7 @@ class Autopgo(Web):
         self.run_it(0, "autopgo", "download", "shop", "-u", url, "-o", "out.pgo",
                     "--token-file=out.token")
         self.assertEqual(self.read("out.pgo"), self.read("old.pb.gz"))
-        self.assertEqual(server.requests[0][2]["Authorization"], "Bearer hunter2")
+        self.assertEqual(server.requests[0].headers["Authorization"], "Bearer hunter2")
         self.run_it(4, "autopgo", "download", "cart", "-u", url,
                     shows="HTTP 404: Not Found; `rpcprof autopgo list' tells what there is")
         self.assertFalse(os.path.exists("default.pgo"))
@@ -511,110 +352,6 @@ class Autopgo(Web):
                 (["delete", "a", "b", "-u", "http://a"], 'not "b"'),
                 (["list", "-u", "a"], '"a" is not http://')):
             self.run_it(1, "autopgo", *arguments, shows=shows)
-
-
-class Terminal(Web):
-    """What a person sees: the bar is drawn over itself, fits, and is gone in the end."""
-
-    def start(self, columns, *arguments, **options):
-        leader, follower = pty.openpty()
-        fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-        process = subprocess.Popen([RPCPROF, *arguments], stderr=follower, env=ENVIRONMENT, **options)
-        os.close(follower)
-        self.addCleanup(os.close, leader)
-        return process, leader
-
-    def read_until(self, leader, wanted=None):
-        text = b""
-        while wanted is None or not re.search(wanted, text):
-            self.assertTrue(select.select([leader], [], [], 60)[0], text)
-            try:
-                piece = os.read(leader, 4096)
-            except OSError:  # nobody has the other end any more
-                piece = b""
-            text += piece
-            if not piece:
-                break
-        return text
-
-    def frames(self, text):
-        return [frame.removesuffix("\x1b[K") for frame in text.decode().split("\r") if frame]
-
-    def test_bar(self):
-        _, url = self.serve(later(3, say(200, profile())))
-        widths = (132, 60, 24)
-        started = [self.start(columns, "pull", url, "-s", "3", "-o", "out.%d" % columns)
-                   for columns in widths]
-        for columns, (process, leader) in zip(widths, started):
-            text = self.read_until(leader)
-            self.assertEqual(process.wait(), 0, text)
-            frames = self.frames(text)
-            self.assertEqual(frames[-1], "", text)  # cleared
-            self.assertGreater(len(frames), 3, text)
-            shares = [int(re.search(r"(\d+) %", frame)[1]) for frame in frames[:-1]]
-            self.assertEqual(shares, sorted(shares))
-            for frame in frames[:-1]:
-                self.assertLess(len(frame), columns, frame)
-                self.assertRegex(frame, r" 0:0\d(, 0:0\d left)?$")
-            self.assertRegex(frames[0], r"^http.*  [3-5]\d %  0:01$" if columns == 24 else
-                             r"^http.*\[#+\.+\] +[3-5]\d %  0:01, 0:0[12] left$")
-
-    def test_no_share_where_the_end_is_not_known(self):
-        _, url = self.serve(later(2, say(200, profile())))
-        process, leader = self.start(80, "pull", url + "/a", "-o", "out.pb.gz")
-        frames = self.frames(self.read_until(leader))
-        self.assertEqual((process.wait(), frames[0], frames[-1]), (0, url + "/a  0:01", ""))
-
-    def test_message_takes_its_place(self):
-        _, url = self.serve(later(2, say(500, b"no luck", "text/plain")))
-        process, leader = self.start(200, "pull", url, "-s", "2", "-o", "out.pb.gz")
-        frames = self.frames(self.read_until(leader))
-        self.assertEqual(process.wait(), 4)
-        self.assertIn("rpcprof: %s/debug/pprof/profile?seconds=2: HTTP 500: no luck" % url,
-                      "".join(frames[-2:]))
-
-    def test_names_do_not_act_on_the_terminal(self):
-        _, url = self.serve(later(2, say(200, profile())))
-        process, leader = self.start(200, "pull", url + "/\u202e", "-o", "out.pb.gz")
-        text = self.read_until(leader)
-        process.wait()
-        self.assertNotIn("\u202e".encode(), text)
-
-    def test_interrupt(self):
-        _, url = self.serve(later(8, say(200, profile())))
-        process, leader = self.start(80, "pull", url, "-s", "8", "-o", "out.pb.gz")
-        text = self.read_until(leader, rb" left")
-        process.send_signal(signal.SIGINT)
-        text += self.read_until(leader)
-        self.assertEqual(process.wait(), -signal.SIGINT)
-        self.assertTrue(text.endswith(b"\r\x1b[K"), text)
-
-    def test_interrupt_leaves_no_file(self):
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            process, leader = self.start(80, "convert", "-o", "out.json", "-", stdin=subprocess.PIPE)
-            while not glob.glob("out.json.??????"):
-                time.sleep(0.01)
-            process.send_signal(number)
-            self.assertEqual(process.wait(), -number)
-            process.stdin.close()
-            self.assertEqual(glob.glob("out.json*"), [])
-
-    def test_ignored_signals_stay_so(self):
-        process, leader = self.start(80, "convert", "-o", "out.json", "-", stdin=subprocess.PIPE,
-                                     preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
-        while not glob.glob("out.json.??????"):
-            time.sleep(0.01)
-        process.send_signal(signal.SIGHUP)
-        process.stdin.write(self.read("calls.json"))
-        process.stdin.close()
-        self.assertEqual(process.wait(), 0)
-
-    def test_nothing_where_nobody_looks(self):
-        _, url = self.serve(later(2, say(200, profile())))
-        self.run_it(0, "pull", url, "-s", "1", "-o", "out.pb.gz")
-        self.assertEqual(self.out + self.err, "")
-        dumb, leader = self.start(80, "pull", url, "-s", "1", "-o", "out.pb.gz")
-        self.assertEqual(dumb.wait(), 0)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,9 @@
  * (other words, or two loads of one) are taken once, by sleep sets: a thread whose next step has
  * been tried at this point sleeps until a step that depends on it.
  *
+ * Long because it is one thing: the words, the search over their values and what is printed of it
+ * share state that Relacy's templates make and end; a seam would be an interface of all of it.
+ *
  * What Relacy does not do: load buffering (a load that gives a value stored later in its own
  * execution), stores to one word in another order than they were executed in (but see
  * interleave_owned()), and values more than two older than the newest.
@@ -611,8 +614,8 @@ void interleave_fail(const char *what, const char *file, int line)
 /* usage: interleave [CASE...] */
 int main(int argc, char **argv)
 {
-	const interleave_case *const all[] = {tag_cases, buffer_cases, stat_cases, cell_cases,
-	                                      lock_cases, grpc_cases,
+	const interleave_case *const all[] = {tag_cases, buffer_cases, stat_cases, holder_cases,
+	                                      cell_cases, lock_cases, grpc_cases,
 	                                      control_cases /* last: they call fini */};
 	int ran = 0, failed = 0;
 

@@ -46,7 +46,7 @@ void interleave_switch(int from, int to);
 
 /* Every file of cases has one; ended by an empty name. */
 extern const struct interleave_case buffer_cases[], stat_cases[], cell_cases[], tag_cases[],
-	control_cases[], grpc_cases[], lock_cases[];
+	control_cases[], grpc_cases[], lock_cases[], holder_cases[];
 
 #ifdef __cplusplus
 }

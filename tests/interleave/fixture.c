@@ -103,6 +103,38 @@ uint32_t twin_cpu(void)
 	return 0; /* all on one: the most that they can get in each other's way */
 }
 
+struct rpcprof_stat fixture_begin(uint32_t n)
+{
+	return rpcprof_stat_begin_at(n, n * 100 + 1);
+}
+
+void fixture_fill(struct rpcprof_stat stat, uint32_t n)
+{
+	struct rpcprof_timer timer;
+
+	rpcprof_stat_set_method(stat, n);
+	rpcprof_stat_set_connection(stat, n, n);
+	timer = rpcprof_timer_begin_at(stat, n, n * 100 + 2);
+	rpcprof_timer_end_at(timer, n * 100 + 3);
+}
+
+void fixture_end(struct rpcprof_stat stat, uint32_t n)
+{
+	rpcprof_stat_end_at(stat, n * 100 + 50);
+}
+
+void fixture_whole(const struct rpcprof_cell *cell, uint32_t n)
+{
+	const struct rpcprof_timer_slot *slot = rpcprof_cell_timers(cell);
+
+	REQUIRE(rpcprof_load_relaxed(&cell->tag) == n);
+	REQUIRE(rpcprof_load_relaxed(&cell->begin) == n * 100 + 1);
+	REQUIRE(rpcprof_load_relaxed(&cell->end) == n * 100 + 50);
+	REQUIRE((uint32_t)rpcprof_load_relaxed(&cell->method) == n);
+	REQUIRE(rpcprof_load_relaxed(&slot->begin) == n * 100 + 2);
+	REQUIRE(rpcprof_load_relaxed(&slot->end) == n * 100 + 3);
+}
+
 void fixture_append(struct rpcprof_stat stat, uint32_t tag, uint64_t begin, uint64_t end)
 {
 	struct rpcprof_detached_timer timer = {begin, end, tag, 7};

@@ -25,6 +25,17 @@ void fixture_arena(bool history);
 /* In setup: what follows is done by that thread. */
 void fixture_be(int thread);
 
+/* Stat number n has n in its tag, and all ticks say so too. */
+struct rpcprof_stat fixture_begin(uint32_t n);
+
+/* Its method, its metadata and one timer. */
+void fixture_fill(struct rpcprof_stat stat, uint32_t n);
+
+void fixture_end(struct rpcprof_stat stat, uint32_t n);
+
+/* Requires a cell that is all of number n, filled and ended. */
+void fixture_whole(const struct rpcprof_cell *cell, uint32_t n);
+
 /* A finished timer of a thread that did not begin the Stat, with explicit ticks. */
 void fixture_append(struct rpcprof_stat stat, uint32_t tag, uint64_t begin, uint64_t end);
 

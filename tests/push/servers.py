@@ -5,7 +5,6 @@
 PUSH is the program of tests/push/push.c. Loopback only.
 """
 import gzip
-import http.server
 import os
 import socket
 import ssl
@@ -13,28 +12,17 @@ import struct
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import unittest
 from concurrent import futures
 
 import grpc
 
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../include"))
+from served import Handler, field, in_turn, later, refused_port, say, serve  # noqa: E402
+
 PUSH = sys.argv.pop(1)
 ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
-
-
-def varint(n):
-    out = b""
-    while n > 127:
-        out, n = out + bytes([n & 127 | 128]), n >> 7
-    return out + bytes([n])
-
-
-def field(number, value):
-    if isinstance(value, int):
-        return varint(number << 3) + varint(value)
-    return varint(number << 3 | 2) + varint(len(value)) + value
 
 
 def profile(frame=b"frame"):
@@ -47,43 +35,15 @@ def profile(frame=b"frame"):
         + field(9, int(time.time() * 1e9)) + field(11, wall) + field(12, 1))
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.server.requests.append((self.path, dict(self.headers), body, self.client_address))
-        self.server.answer(self, len(self.server.requests))
-
-    def log_message(self, *_):
-        pass
-
-
-def answer(status, body=b"", content_type="application/proto", **headers):
-    def send(handler, _):
-        handler.send_response(status)
-        handler.send_header("Content-Type", content_type)
-        handler.send_header("Content-Length", str(len(body)))
-        for name, value in headers.items():
-            handler.send_header(name.replace("_", "-"), value)
-        handler.end_headers()
-        handler.wfile.write(body)
-    return send
-
-
 def raw(text):
     """Writes this and hangs up."""
-    def send(handler, _):
+    def send(handler):
         handler.wfile.write(text)
         handler.close_connection = True
     return send
 
 
-def in_turn(*answers):
-    return lambda handler, n: answers[min(n, len(answers)) - 1](handler, n)
-
-
-def drip(handler, _):
+def drip(handler):
     handler.send_response(500)
     handler.end_headers()
     try:
@@ -94,7 +54,7 @@ def drip(handler, _):
         handler.close_connection = True
 
 
-def stall(handler, _):
+def stall(handler):
     """Takes a connection, and then nothing: neither reads nor writes."""
     time.sleep(3)
     handler.close_connection = True
@@ -104,7 +64,7 @@ class Unread(Handler):
     """Hangs up in the middle of the first request's body."""
     def do_POST(self):
         if self.server.requests:
-            Handler.do_POST(self)
+            self.take()
             return
         self.server.requests.append(self.rfile.read(10))
         # Closed with bytes unread: the other side gets a reset.
@@ -125,19 +85,9 @@ class Servers(unittest.TestCase):
             file.write(content)
         return path
 
-    def serve(self, answers, context=None, handler=Handler):
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        server.daemon_threads = True
-        server.requests, server.answer = [], answers
-        if context is not None:
-            server.socket = context.wrap_socket(server.socket, server_side=True)
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        self.addCleanup(server.server_close)
-        self.addCleanup(thread.join)
-        self.addCleanup(server.shutdown)
-        self.server = server
-        return "http%s://localhost:%d" % ("s" if context else "", server.server_port)
+    def serve(self, answer, context=None, handler=Handler):
+        self.server = serve(self, answer, context, handler)
+        return "http%s://localhost:%d" % ("s" if context else "", self.server.server_port)
 
     def push(self, url, *options, protocol=0, environment=None):
         run = subprocess.run([PUSH, "file", url, str(protocol), self.profile, *options],
@@ -156,10 +106,10 @@ class Servers(unittest.TestCase):
         self.assertEqual({k: said[k] for k in wanted}, wanted, said)
 
     def test_what_a_request_is(self):
-        url = self.serve(answer(200)) + "/prefix/"
+        url = self.serve(say(200)) + "/prefix/"
         said = self.push(url, "tenant=team-a", "header=X-More: 1", "application=echo")
         self.expect(said, sent=1, retried=0)
-        path, headers, body, _ = self.server.requests[0]
+        _, path, headers, body, _ = self.server.requests[0]
         self.assertEqual(path, "/prefix/push.v1.PusherService/Push")
         self.assertEqual(headers["Content-Type"], "application/proto")
         self.assertEqual((headers["X-Scope-OrgID"], headers["X-More"]), ("team-a", "1"))
@@ -171,42 +121,42 @@ class Servers(unittest.TestCase):
         self.assertEqual(body, field(1, series))
 
     def test_connection_is_kept(self):
-        said = self.push(self.serve(answer(200)), "count=5")
+        said = self.push(self.serve(say(200)), "count=5")
         self.expect(said, sent=5)
-        self.assertEqual(len({request[3] for request in self.server.requests}), 1)
+        self.assertEqual(len({request.client for request in self.server.requests}), 1)
 
     def test_busy_servers_are_asked_again(self):
-        busy = [answer(s, b'{"code":"x","message":"slow down"}', "application/json")
+        busy = [say(s, b'{"code":"x","message":"slow down"}', "application/json")
                 for s in (408, 429, 500, 503)]
-        exhausted = answer(422, b'{"message":"resource_exhausted: push rate limit"}')
-        said = self.push(self.serve(in_turn(*busy, exhausted, answer(200))))
+        exhausted = say(422, b'{"message":"resource_exhausted: push rate limit"}')
+        said = self.push(self.serve(in_turn(*busy, exhausted, say(200))))
         self.expect(said, sent=1, retried=5)
 
     def test_retry_after_is_honoured(self):
-        said = self.push(self.serve(answer(503, Retry_After="3600")), "flush_ms=1500")
+        said = self.push(self.serve(say(503, Retry_After="3600")), "flush_ms=1500")
         self.expect(said, sent=0, retried=1, queued=1)
 
     def test_429_for_ever_loses_the_oldest(self):
-        said = self.push(self.serve(answer(429)), "count=50", "queue_sessions=10",
+        said = self.push(self.serve(say(429)), "count=50", "queue_sessions=10",
                          "flush_ms=500")
         self.expect(said, sent=0, queued=10, dropped_full=40, last_status=429)
 
     def test_refusals_are_final_and_say_why(self):
         for status in (400, 401, 403, 404, 413, 422, 501):
             with self.subTest(status):
-                said = self.push(self.serve(answer(
+                said = self.push(self.serve(say(
                     status, b'{"code":"c","message":"because of\\nthis"}', "application/json")))
                 self.expect(said, sent=0, dropped_refused=1, retried=0, last_status=status,
                             last_error=f"refused: HTTP {status}: because of this")
 
     def test_redirects_are_not_followed(self):
-        url = self.serve(answer(307, Location="/elsewhere"))
+        url = self.serve(say(307, Location="/elsewhere"))
         said = self.push(url, "basic_user=u", "basic_password=secret")
         self.expect(said, dropped_refused=1, last_status=307)
         self.assertEqual(len(self.server.requests), 1)
 
     def test_what_answers_but_is_no_pyroscope(self):
-        said = self.push(self.serve(answer(200, b"<html>hello</html>", "text/html")))
+        said = self.push(self.serve(say(200, b"<html>hello</html>", "text/html")))
         self.expect(said, sent=0, dropped_refused=1)
         self.assertIn("text/html", said["last_error"])
 
@@ -219,33 +169,33 @@ class Servers(unittest.TestCase):
                 self.expect(said, sent=0, dropped_uncertain=1, retried=0)
 
     def test_uncertain_ones_are_sent_again_if_asked(self):
-        url = self.serve(in_turn(raw(b""), answer(200)))
+        url = self.serve(in_turn(raw(b""), say(200)))
         self.expect(self.push(url, "uncertain=1"), sent=1, retried=1)
 
     def test_servers_that_never_answer(self):
-        said = self.push(self.serve(lambda *_: time.sleep(2)), "timeout_ms=200")
+        said = self.push(self.serve(lambda _: time.sleep(2)), "timeout_ms=200")
         self.expect(said, sent=0, dropped_uncertain=1)
 
     def test_answers_without_end(self):
         endless = b"HTTP/1.1 500 X\r\n\r\n" + b"x" * (1 << 20)
-        said = self.push(self.serve(in_turn(raw(endless), answer(200))))
+        said = self.push(self.serve(in_turn(raw(endless), say(200))))
         self.expect(said, sent=1, retried=1)
 
     def test_answers_a_byte_at_a_time(self):
-        said = self.push(self.serve(in_turn(drip, answer(200))), "timeout_ms=300")
+        said = self.push(self.serve(in_turn(drip, say(200))), "timeout_ms=300")
         self.expect(said, sent=1, retried=1)
 
     def test_death_in_the_middle_of_a_body(self):
         # More than the buffers of two sockets hold, so that not all of it can have been sent.
         self.profile = self.write("large.pb.gz", profile(os.urandom(4 << 20).hex().encode()))
-        url = self.serve(answer(200), handler=Unread)
+        url = self.serve(say(200), handler=Unread)
         said = self.push(url, "profile_bytes=100000000", "queue_bytes=60000000")
         self.expect(said, sent=1, retried=1, dropped_uncertain=0)
 
     def test_gzip_bombs_are_not_unpacked(self):
         bomb = gzip.compress(b"\0" * (128 << 20))
-        plain = self.push(self.serve(answer(400, b"no")))
-        said = self.push(self.serve(answer(400, bomb, Content_Encoding="gzip")))
+        plain = self.push(self.serve(say(400, b"no")))
+        said = self.push(self.serve(say(400, bomb, Content_Encoding="gzip")))
         self.expect(said, dropped_refused=1, last_status=400)
         self.assertLess(len(said["last_error"]), 256)
         self.assertLess(said["peak_kib"] - plain["peak_kib"], 32 << 10)
@@ -256,8 +206,8 @@ class Servers(unittest.TestCase):
         with socket.create_server(("127.0.0.1", 0)) as deaf:
             urls = {"deaf": f"http://127.0.0.1:{deaf.getsockname()[1]}", "gone": "http://127.0.0.1:9",
                     "nowhere": "http://nowhere.invalid", "stall": self.serve(stall),
-                    "drip": self.serve(drip), "busy": self.serve(answer(429)),
-                    "html": self.serve(answer(200, b"<html>", "text/html"))}
+                    "drip": self.serve(drip), "busy": self.serve(say(429)),
+                    "html": self.serve(say(200, b"<html>", "text/html"))}
             runs = {name: subprocess.Popen(
                         [PUSH, "load", url, "0", "3", "timeout_ms=500", "queue_sessions=4",
                          "flush_ms=0"], env=ENVIRONMENT, stdout=subprocess.PIPE, text=True)
@@ -273,10 +223,7 @@ class Servers(unittest.TestCase):
                     self.assertLessEqual(said["queued"], 4)
 
     def test_nobody_there(self):
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            port = listener.getsockname()[1]
-        said = self.push(f"http://127.0.0.1:{port}", "flush_ms=500")
+        said = self.push("http://127.0.0.1:%d" % refused_port(), "flush_ms=500")
         self.expect(said, sent=0, queued=1, dropped_uncertain=0)
         self.assertGreater(said["retried"], 0)
         said = self.push("http://nowhere.invalid", "flush_ms=500")
@@ -285,24 +232,24 @@ class Servers(unittest.TestCase):
     def test_token_is_read_for_every_request(self):
         token = os.path.join(self.directory.name, "token")
 
-        def rotate(handler, n):
+        def rotate(handler):
             self.write("token", b"second\n")
-            answer(200)(handler, n)
+            say(200)(handler)
         self.write("token", b"first\n")
         self.push(self.serve(rotate), f"bearer_file={token}", "count=2")
-        self.assertEqual([r[1]["Authorization"] for r in self.server.requests],
+        self.assertEqual([r.headers["Authorization"] for r in self.server.requests],
                          ["Bearer first", "Bearer second"])
-        said = self.push(self.serve(answer(200)), "bearer_file=/nothing/token", "flush_ms=300")
+        said = self.push(self.serve(say(200)), "bearer_file=/nothing/token", "flush_ms=300")
         self.expect(said, sent=0, queued=1)
         self.assertIn("/nothing/token: No such file", said["last_error"])
 
     def test_secrets_are_not_logged(self):
         token = self.write("token", b"s3cret-token")
-        said = self.push(self.serve(answer(401, b"no")), f"bearer_file={token}")
+        said = self.push(self.serve(say(401, b"no")), f"bearer_file={token}")
         self.assertIn("unencrypted", self.log)
         self.assertNotIn("s3cret", self.log + said["last_error"])
-        said = self.push(self.serve(answer(401)), "basic_user=u", "basic_password=s3cret")
-        self.assertEqual(self.server.requests[0][1]["Authorization"], "Basic dTpzM2NyZXQ=")
+        said = self.push(self.serve(say(401)), "basic_user=u", "basic_password=s3cret")
+        self.assertEqual(self.server.requests[0].headers["Authorization"], "Basic dTpzM2NyZXQ=")
         self.assertNotIn("s3cret", self.log + said["last_error"])
 
     def certify(self, begin, end):
@@ -327,28 +274,25 @@ class Servers(unittest.TestCase):
         return cert, context
 
     def test_forks_do_not_disturb_a_connection(self):
-        def slow(handler, n):
-            time.sleep(0.02)
-            answer(200)(handler, n)
         cert, context = self.certify("20200101", "21000101")
-        url = self.serve(slow, context)
+        url = self.serve(later(0.02, say(200)), context)
         # A child's search for leaks would wait for the allocator's locks of a thread it has not.
         leaks = {"ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"}
         # 100 children, each in the middle of a send, with a copy of the connection and of its TLS.
         said = self.push(url, f"ca_file={cert}", "count=100", "forks=1", environment=leaks)
         self.expect(said, sent=100, retried=0)
-        self.assertEqual(len({request[3] for request in self.server.requests}), 1)
+        self.assertEqual(len({request.client for request in self.server.requests}), 1)
 
     def test_expired_certificates_are_refused(self):
         cert, context = self.certify("20200101", "20200102")
-        said = self.push(self.serve(answer(200), context), f"ca_file={cert}", "flush_ms=300")
+        said = self.push(self.serve(say(200), context), f"ca_file={cert}", "flush_ms=300")
         self.expect(said, sent=0, queued=1)
         self.assertIn("certificate has expired", said["last_error"])
         self.assertEqual(self.server.requests, [])
 
     def test_certificates_are_verified(self):
         cert, context = self.certify("20200101", "21000101")
-        url = self.serve(answer(200), context)
+        url = self.serve(say(200), context)
         self.expect(self.push(url, f"ca_file={cert}"), sent=1)
         self.server.requests.clear()
         for wrong, options in ((url, []), (url.replace("localhost", "127.0.0.1"),
@@ -359,22 +303,22 @@ class Servers(unittest.TestCase):
         self.assertEqual(self.server.requests, [])
 
     def test_proxy_of_the_environment(self):
-        proxy = self.serve(answer(200))
+        proxy = self.serve(say(200))
         said = self.push("http://server.invalid", environment={"http_proxy": proxy})
         self.expect(said, sent=1)
-        self.assertTrue(self.server.requests[0][0].startswith("http://server.invalid/push.v1"))
+        self.assertTrue(self.server.requests[0].path.startswith("http://server.invalid/push.v1"))
 
     def test_ingest(self):
-        self.expect(self.push(self.serve(answer(200)), "application=echo", protocol=1), sent=1)
-        path, _, body, _ = self.server.requests[0]
+        self.expect(self.push(self.serve(say(200)), "application=echo", protocol=1), sent=1)
+        _, path, _, body, _ = self.server.requests[0]
         self.assertRegex(path, r"^/ingest\?name=echo%7Bregion%3Dnorth%2Cversion%3D1.2.3%7D"
                                r"&from=\d{19}&until=\d{19}&spyName=rpcprof&format=pprof$")
         with open(self.profile, "rb") as file:
             self.assertEqual(body, file.read())
 
     def test_ingest_form(self):
-        self.expect(self.push(self.serve(answer(200)), protocol=2), sent=1)
-        path, headers, body, _ = self.server.requests[0]
+        self.expect(self.push(self.serve(say(200)), protocol=2), sent=1)
+        _, path, headers, body, _ = self.server.requests[0]
         self.assertNotIn("format=", path)
         self.assertTrue(headers["Content-Type"].startswith("multipart/form-data; boundary="))
         self.assertIn(b'name="profile"; filename="profile.pprof"', body)
@@ -382,9 +326,9 @@ class Servers(unittest.TestCase):
                       b'"aggregation":"sum","cumulative":false,"sampled":false}}', body)
 
     def test_autopgo(self):
-        url = self.serve(answer(201, b'{"key":"k"}', "application/json"))
+        url = self.serve(say(201, b'{"key":"k"}', "application/json"))
         self.expect(self.push(url, "application=echo", protocol=3), sent=1)
-        path, _, body, _ = self.server.requests[0]
+        _, path, _, body, _ = self.server.requests[0]
         self.assertEqual(path, "/api/profile/echo")
         with open(self.profile, "rb") as file:
             self.assertEqual(body, file.read())
@@ -436,7 +380,7 @@ class Servers(unittest.TestCase):
                                        "because of this")
 
     def test_what_speaks_no_grpc(self):
-        said = self.push(self.serve(answer(200)), "flush_ms=500", protocol=4)
+        said = self.push(self.serve(say(200)), "flush_ms=500", protocol=4)
         self.expect(said, sent=0)
         self.assertNotEqual(said["last_error"], "")
 

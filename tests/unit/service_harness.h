@@ -39,6 +39,8 @@ static inline void record(const char *method, int32_t status)
 	rpcprof_stat_end(stat);
 }
 
+#define MANY 8000 /* of record_many(): more than one message */
+
 /* Of a long name: some thousands take more than one message. */
 static inline void record_many(uint32_t count)
 {
