@@ -36,7 +36,7 @@ static const struct service_method methods[] = {
 	{GO "Enable", &grpc__go__profiling__v1alpha__enable_request__descriptor,
          RPCPROF_MAY_CONTROL, service_go_enable_begin, NULL, NULL},
 	{GO "GetStreamStats", &grpc__go__profiling__v1alpha__get_stream_stats_request__descriptor,
-         RPCPROF_MAY_CONTROL, service_stats_begin, NULL, service_stats_end},
+         RPCPROF_MAY_CONTROL, service_stats_begin, service_stats_next, service_stats_end},
 };
 uint32_t service_per_second = 100;
 

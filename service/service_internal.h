@@ -55,7 +55,7 @@ struct rpcprof_service_call {
 	size_t length;
 	uint8_t *bytes; /* room for one; freed at the end */
 	void *state; /* the method's own */
-	bool given;  /* of methods without next: the message */
+	bool given;  /* of methods with one message: it was */
 };
 
 /* Sets the status. Gives 0, the end of the answer. */
@@ -114,6 +114,7 @@ int service_drain_next(struct rpcprof_service_call *call);
 void service_drain_end(struct rpcprof_service_call *call, bool delivered);
 int service_go_enable_begin(struct rpcprof_service_call *call, const void *request);
 int service_stats_begin(struct rpcprof_service_call *call, const void *request);
+int service_stats_next(struct rpcprof_service_call *call);
 void service_stats_end(struct rpcprof_service_call *call, bool delivered);
 
 #endif

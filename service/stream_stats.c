@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * GetStreamStats of grpc-go: takes finished calls out, and tells them in its form. What an answer
- * has no room for, or what did not arrive, is held for the next one.
+ * has no room for, or what did not arrive, is held for the next one. One answer is on its way at a
+ * time, and the next waits until it is known whether that arrived: a server learns it after the
+ * client, who may have asked again by then.
  *
  * Its readers ask more of a Stat than its schema says (profiling/cmd/catapult.go):
  *   - metadata of 12 bytes at least, and a timer at least, or they panic;
@@ -9,6 +11,7 @@
  *   - they take the last Stat, by connection and begin, for their own call and drop it.
  * So each call has a timer "/" for all of it, and the answer ends with a Stat to be dropped.
  */
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +26,11 @@
 #define LAST_MAX 128u         /* of the Stat to be dropped */
 #define TIMERS (DUMP_SOURCE_STAGES + 1)
 #define METADATA 12
+
+/* Of an answer for the one before it: looks, ever further apart, and all in all. */
+#define WAIT_FIRST_NS UINT64_C(200000)
+#define WAIT_MOST_NS UINT64_C(50000000)
+#define WAIT_ALL_NS UINT64_C(5000000000)
 
 typedef Grpc__Go__Profiling__V1alpha__Stat go_stat;
 typedef Grpc__Go__Profiling__V1alpha__Timer go_timer;
@@ -40,6 +48,7 @@ struct answer {
 	struct rpcprof_service_call *call;
 	struct dump_source source;
 	size_t stats; /* bytes of them, without the one to be dropped */
+	uint64_t waited_ns;
 };
 
 void service_stats_forget(void)
@@ -199,22 +208,36 @@ static int take(void *arg, const struct rpcprof_view *view)
 	return 1;
 }
 
-/* Under the lock of what is held. */
-static void fill(struct answer *answer)
+/* -EAGAIN, or that it was too long. */
+static int wait_for_other(struct answer *answer)
 {
 	struct rpcprof_service_call *call = answer->call;
 
-	if (held.busy) {
-		service_fail(call, SERVICE_ABORTED,
-		             "another GetStreamStats is under way; ask again when it is done");
-		return;
-	}
+	if (answer->waited_ns >= WAIT_ALL_NS)
+		return service_fail(call, SERVICE_ABORTED,
+		                    "another GetStreamStats is under way; ask again when it is "
+		                    "done");
+	call->wait_ns = call->wait_ns == 0 ? WAIT_FIRST_NS : 2 * call->wait_ns;
+	if (call->wait_ns > WAIT_MOST_NS)
+		call->wait_ns = WAIT_MOST_NS;
+	answer->waited_ns += call->wait_ns;
+	return -EAGAIN;
+}
+
+/* Under the lock of what is held. As service_stats_next(). */
+static int fill(struct answer *answer)
+{
+	struct rpcprof_service_call *call = answer->call;
+
+	if (held.busy)
+		return wait_for_other(answer);
 	take_held(answer, call->answer_max - LAST_MAX);
 	if (held.length == 0 && reserve(STAT_MAX))
 		(void)rpcprof_drain(take, answer);
 	else if (answer->stats == 0)
-		service_fail_memory(call);
+		return service_fail_memory(call);
 	held.busy = answer->stats != 0;
+	return 1;
 }
 
 int service_stats_begin(struct rpcprof_service_call *call, const void *request)
@@ -222,19 +245,31 @@ int service_stats_begin(struct rpcprof_service_call *call, const void *request)
 	struct answer *answer = call->state = calloc(1, sizeof(*answer));
 
 	(void)request;
-	call->bytes = malloc(call->answer_max);
+	call->answer = call->bytes = malloc(call->answer_max);
 	if (answer == NULL || call->bytes == NULL ||
 	    rpcprof_clock_map_get(&answer->source.map) != 0)
 		return service_fail_memory(call);
 	answer->call = call;
+	return 0;
+}
+
+int service_stats_next(struct rpcprof_service_call *call)
+{
+	struct answer *answer = call->state;
+	int more;
+
+	if (call->given)
+		return 0;
 	pthread_mutex_lock(&held.lock);
-	fill(answer);
+	more = fill(answer);
 	pthread_mutex_unlock(&held.lock);
-	call->answer = call->bytes;
+	if (more != 1)
+		return more;
+	call->given = true;
 	call->length = answer->stats;
 	if (answer->stats != 0)
 		call->length += pack_last(&answer->source, call->bytes + answer->stats, LAST_MAX);
-	return 0;
+	return 1;
 }
 
 void service_stats_end(struct rpcprof_service_call *call, bool delivered)
@@ -243,7 +278,7 @@ void service_stats_end(struct rpcprof_service_call *call, bool delivered)
 
 	if (answer != NULL && answer->stats != 0) {
 		pthread_mutex_lock(&held.lock);
-		if (!(call->given && delivered) && reserve(answer->stats)) {
+		if (!delivered && reserve(answer->stats)) {
 			memcpy(held.bytes + held.length, call->bytes, answer->stats);
 			held.length += answer->stats;
 		}

@@ -99,7 +99,8 @@ static int next(struct asked *of)
 	more = rpcprof_service_next(of->call, &bytes, &length);
 	if (more == 1)
 		receive(of, bytes, length);
-	must(more == 1 || more == 0 || (more == -EAGAIN && of->method == PROFILE));
+	must(more == 1 || more == 0 ||
+	     (more == -EAGAIN && (of->method == PROFILE || of->method == GO_STATS)));
 	if (more != 0)
 		return more == 1;
 	status = rpcprof_service_status(of->call, &sentence);

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ask.py ADDRESSES CA CERTIFICATE KEY PID: asks a process that tests/peers/service.c started."""
+"""ask.py ADDRESSES CA CERTIFICATE KEY PID: asks a process that tests/peers/service.c started, whose
+standard input is descriptor 3."""
 import gzip
+import os
 import sys
 import time
 
@@ -88,6 +90,19 @@ assert again == first
 last = pb.DrainRequest(session=first[-1].session, batch=first[-1].batch)
 assert not list(ours.Drain(last, timeout=10))
 assert not theirs.GetStreamStats(go.GetStreamStatsRequest(), timeout=10).stream_stats
+
+# Asked without a pause, while calls end: each is told once. The service is told of calls by
+# descriptor 3.
+told = []
+for _ in range(30):
+    os.write(3, b"...")
+    told += theirs.GetStreamStats(go.GetStreamStatsRequest(), timeout=10).stream_stats
+end = time.monotonic() + 20
+while len(ids := [stat.metadata for stat in told if stat.metadata != b"\xff" * 12]) < 90:
+    assert time.monotonic() < end, len(ids)
+    time.sleep(0.02)
+    told += theirs.GetStreamStats(go.GetStreamStatsRequest(), timeout=10).stream_stats
+assert len(ids) == len(set(ids)) == 90
 
 # What is wrong is said at once, and the service goes on.
 raw = channel.unary_unary("/rpcprof.v1.Profiling/Enable")

@@ -44,6 +44,17 @@ profiling -address "$address" -retrieve-snapshot -snapshot "$dir/snapshot"
 profiling -snapshot "$dir/snapshot" -stream-stats-catapult-json "$dir/theirs.json"
 "$python" "$peers/compare.py" compare "$dir/ours.json" "$dir/theirs.json" 400
 
+# One after the other without a pause, while there are calls to take.
+profiling -address "$address" -enable-profiling
+"$client" --address "$address" --calls 5000 >/dev/null &
+client_pid=$!
+for i in 1 2 3 4 5 6 7 8 9 10; do
+	profiling -address "$address" -retrieve-snapshot -snapshot "$dir/snapshot"
+done
+wait $client_pid
+profiling -address "$address" -disable-profiling
+profiling -address "$address" -retrieve-snapshot -snapshot "$dir/snapshot"
+
 # Once more, with nothing left: no panic, and nothing to draw.
 profiling -address "$address" -retrieve-snapshot -snapshot "$dir/snapshot"
 profiling -snapshot "$dir/snapshot" -stream-stats-catapult-json "$dir/none.json"

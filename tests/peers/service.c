@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * service CERTIFICATE KEY CA: a process with 1000 calls recorded, that is asked at four addresses
- * until its standard input ends: a private socket, TCP with tokens, TLS, mutual TLS.
+ * until its standard input ends: a private socket, TCP with tokens, TLS, mutual TLS. One more call for
+ * each byte that comes there.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,12 +44,13 @@ int main(int argc, char **argv)
 	struct rpcprof_grpc_service_config config = {.size = sizeof(config)};
 	struct serve *services[4];
 	struct rpcprof_stat in_flight;
+	unsigned calls = 0;
 	int status = 0;
 
 	if (argc != 4 || rpcprof_init(NULL) != 0 || rpcprof_enable(true) != 0)
 		return EXIT_FAILURE;
-	for (unsigned i = 0; i < CALLS; i++)
-		record(i);
+	for (; calls < CALLS; calls++)
+		record(calls);
 	in_flight = rpcprof_stat_begin(RPCPROF_TAG_SERVER);
 	services[0] = open_service("private", &config);
 	config.address = "127.0.0.1:0";
@@ -62,8 +64,8 @@ int main(int argc, char **argv)
 	config.tls_client_ca_file = argv[3];
 	services[3] = open_service("mutual", &config);
 	fflush(stdout);
-	while (getchar() != EOF)
-		;
+	for (; getchar() != EOF; calls++)
+		record(calls);
 	rpcprof_stat_end(in_flight);
 	for (unsigned i = 0; i < 4; i++)
 		status |= serve_stop(services[i]);

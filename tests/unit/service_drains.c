@@ -256,14 +256,71 @@ Test(service_drains, what_did_not_arrive_comes_with_the_next_answer, .init = sta
 	cr_assert_eq(calls, MANY);
 }
 
+static int look_at(struct asked *asked)
+{
+	return rpcprof_service_next(asked->call, &asked->bytes, &asked->length);
+}
+
+/* What a client asks before the server knows that the last answer arrived, or did not. */
+static size_t calls_after(bool delivered)
+{
+	struct asked first = stream_stats(0), second = stream_stats(0);
+	go_response *response;
+	size_t calls;
+
+	cr_assert(more(&first));
+	record_many(10);
+	cr_assert_eq(look_at(&second), -EAGAIN);
+	rpcprof_service_end(first.call, delivered);
+	cr_assert(more(&second));
+	response = read_stream_stats(&second);
+	assert_safe(response);
+	calls = response->n_stream_stats - 1;
+	free_stream_stats(response);
+	cr_assert_not(more(&second));
+	cr_assert_eq(done(&second), 0);
+	return calls;
+}
+
+Test(service_drains, an_answer_waits_for_the_fate_of_the_one_before, .init = start)
+{
+	record_many(10);
+	cr_assert_eq(calls_after(true), 10);
+	record_many(10);
+	cr_assert_eq(calls_after(false), 20);
+	cr_assert_eq(stream_stats_calls(RPCPROF_ANSWER_MAX_DEFAULT, true), 0);
+}
+
 Test(service_drains, one_answer_of_stream_stats_at_a_time, .init = start)
 {
-	struct asked first;
+	struct asked first, second;
+	uint64_t waited = 0;
+	int looked;
 
 	record_many(10);
 	first = stream_stats(0);
-	record_many(10);
-	cr_assert_eq(refused(stream_stats(0)), 10);
+	cr_assert(more(&first));
+	second = stream_stats(0);
+	while ((looked = look_at(&second)) == -EAGAIN) /* as if that time had passed */
+		waited += rpcprof_service_wait_ns(second.call);
+	cr_assert_eq(looked, 0);
+	cr_assert_eq(done(&second), 10);
+	cr_assert_geq(waited, 5000000000);
+	cr_assert_lt(waited, 6000000000);
 	rpcprof_service_end(first.call, false);
-	cr_assert_eq(stream_stats_calls(RPCPROF_ANSWER_MAX_DEFAULT, true), 20);
+	cr_assert_eq(stream_stats_calls(RPCPROF_ANSWER_MAX_DEFAULT, true), 10);
+}
+
+Test(service_drains, who_gives_up_waiting_takes_nothing, .init = start)
+{
+	struct asked first, second;
+
+	record_many(10);
+	first = stream_stats(0);
+	cr_assert(more(&first));
+	second = stream_stats(0);
+	cr_assert_eq(look_at(&second), -EAGAIN);
+	rpcprof_service_end(second.call, false);
+	rpcprof_service_end(first.call, false);
+	cr_assert_eq(stream_stats_calls(RPCPROF_ANSWER_MAX_DEFAULT, true), 10);
 }
