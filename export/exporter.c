@@ -6,14 +6,12 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <string.h>
 #include <time.h>
 
 #include "export/exporter_internal.h"
 #include "rpcprof/control.h"
-
-#define STACK_BYTES (512u << 10) /* the user's on_window runs on it too */
+#include "thread_internal.h"
 
 /* Requests are numbered, so that two flushes at once may share a window but never miss theirs. */
 static struct {
@@ -141,25 +139,6 @@ static void *run(void *arg)
 	return NULL;
 }
 
-static int create_thread(void)
-{
-	sigset_t all, before;
-	pthread_attr_t attributes;
-	int error = pthread_attr_init(&attributes);
-
-	if (error != 0)
-		return -error;
-	sigfillset(&all);
-	pthread_attr_setstacksize(&attributes, STACK_BYTES);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	error = pthread_create(&thread, &attributes, run, NULL);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&attributes);
-	if (error == 0)
-		pthread_setname_np(thread, "rpcprof-exp");
-	return -error;
-}
-
 static void set_running(bool running)
 {
 	pthread_mutex_lock(&state.lock);
@@ -187,7 +166,7 @@ static int start(const struct rpcprof_exporter_config *config)
 	make_conditions();
 	set_running(true);
 	rpcprof_collector_begin();
-	error = create_thread();
+	error = rpcprof_thread_start(&thread, "rpcprof-exp", run, NULL);
 	if (error != 0) {
 		set_running(false);
 		rpcprof_exporter_close(&exporter);

@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -21,11 +20,11 @@
 #include "preload/preload_internal.h"
 #include "rpc/grpc_service_internal.h" /* of which the address knows nothing of core */
 #include "rpcprof/service.h"
+#include "thread_internal.h"
 
 #define METHOD_MAX 256
 #define REQUEST_MAX (16u << 10)
 #define IO_SECONDS 5
-#define STACK_BYTES (512u << 10)
 #define INVALID_ARGUMENT 3
 #define RESOURCE_EXHAUSTED 8
 #define INTERNAL 13
@@ -199,26 +198,6 @@ static void *run(void *arg)
 	return arg;
 }
 
-static int thread_start(void)
-{
-	pthread_attr_t attributes;
-	sigset_t all, before;
-	int error;
-
-	error = pthread_attr_init(&attributes);
-	if (error != 0)
-		return -error;
-	pthread_attr_setstacksize(&attributes, STACK_BYTES);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	error = pthread_create(&thread, &attributes, run, NULL);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&attributes);
-	if (error == 0)
-		pthread_setname_np(thread, "rpcprof-ctl");
-	return -error;
-}
-
 int preload_control_start(const char *where)
 {
 	int error = rpcprof_grpc_address_open(&address, where, "plain");
@@ -226,7 +205,7 @@ int preload_control_start(const char *where)
 	if (error != 0)
 		return error;
 	wake = eventfd(0, EFD_CLOEXEC);
-	error = wake < 0 ? -errno : thread_start();
+	error = wake < 0 ? -errno : rpcprof_thread_start(&thread, "rpcprof-ctl", run, NULL);
 	if (error != 0) {
 		rpcprof_grpc_address_close(&address);
 		close(wake);

@@ -3,7 +3,6 @@
 #include "rpcprof/pull.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,8 +12,8 @@
 
 #include "pull/pull_internal.h"
 #include "rpcprof/control.h"
+#include "thread_internal.h"
 
-#define STACK_BYTES (512u << 10) /* TLS runs on it */
 #define PEM_MAX (1u << 20)
 #define MEMORY_PER_CONNECTION (16u << 10) /* a request's head has to fit */
 #define FINI_MS 100
@@ -132,25 +131,6 @@ static void *run(void *arg)
 	MHD_stop_daemon(pull->daemon);
 	pull_consumers_close(pull);
 	return NULL;
-}
-
-static int create_thread(struct pull *pull)
-{
-	sigset_t all, before;
-	pthread_attr_t attributes;
-	int error = pthread_attr_init(&attributes);
-
-	if (error != 0)
-		return -error;
-	sigfillset(&all);
-	pthread_attr_setstacksize(&attributes, STACK_BYTES);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	error = pthread_create(&pull->thread, &attributes, run, pull);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&attributes);
-	if (error == 0)
-		pthread_setname_np(pull->thread, "rpcprof-http");
-	return -error;
 }
 
 /* Start. */
@@ -293,7 +273,7 @@ static int start(struct pull *pull)
 	}
 	rpcprof_collector_begin();
 	running = pull;
-	error = create_thread(pull);
+	error = rpcprof_thread_start(&pull->thread, "rpcprof-http", run, pull);
 	if (error != 0) {
 		running = NULL;
 		rpcprof_collector_end();

@@ -2,7 +2,6 @@
 #include "rpcprof/push.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,8 +10,8 @@
 #include "push/push_internal.h"
 #include "push/sink_internal.h"
 #include "rpcprof/control.h"
+#include "thread_internal.h"
 
-#define STACK_BYTES (512u << 10) /* TLS runs on it */
 #define UNMEASURED 65536e-9          /* bytes per ns that a link is taken to do until it is known */
 #define OURS "wall"              /* __name__ of the exporter's profiles */
 
@@ -117,25 +116,6 @@ static void make_conditions(struct rpcprof_push *push)
 	pthread_condattr_destroy(&attributes);
 }
 
-static int create_thread(struct rpcprof_push *push)
-{
-	sigset_t all, before;
-	pthread_attr_t attributes;
-	int error = pthread_attr_init(&attributes);
-
-	if (error != 0)
-		return -error;
-	sigfillset(&all);
-	pthread_attr_setstacksize(&attributes, STACK_BYTES);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	error = pthread_create(&push->thread, &attributes, rpcprof_push_run, push);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&attributes);
-	if (error == 0)
-		pthread_setname_np(push->thread, "rpcprof-push");
-	return -error;
-}
-
 /* The sink of a push that did not open is still its owner's. */
 static void free_push(struct rpcprof_push *push)
 {
@@ -173,7 +153,7 @@ int rpcprof_push_open(struct rpcprof_push **out, const struct rpcprof_push_confi
 		error = open_spool(push, &full);
 	if (error == 0) {
 		rpcprof_push_watch_forks(push);
-		error = create_thread(push);
+		error = rpcprof_thread_start(&push->thread, "rpcprof-push", rpcprof_push_run, push);
 		if (error != 0)
 			rpcprof_push_forget(push);
 	}

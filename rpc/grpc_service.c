@@ -12,34 +12,14 @@
 
 #include "rpc/grpc_service_internal.h"
 #include "rpcprof/control.h"
+#include "thread_internal.h"
 
-#define STACK_BYTES (512u << 10)
 #define PEM_MAX (1u << 20)
 
 static int refuse(const char *what)
 {
 	rpcprof_log(RPCPROF_LOG_ERROR, "service: %s", what);
 	return -EINVAL;
-}
-
-int rpcprof_grpc_thread_start(pthread_t *thread, const char *name, void *(*run)(void *arg),
-                              void *arg)
-{
-	pthread_attr_t attributes;
-	sigset_t all, before;
-	int error = pthread_attr_init(&attributes);
-
-	if (error != 0)
-		return -error;
-	sigfillset(&all);
-	pthread_attr_setstacksize(&attributes, STACK_BYTES);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	error = pthread_create(thread, &attributes, run, arg);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&attributes);
-	if (error == 0)
-		pthread_setname_np(*thread, name);
-	return -error;
 }
 
 /* The thread. */
@@ -314,7 +294,7 @@ static int start(struct rpcprof_grpc_service *service)
 	int error;
 
 	pthread_mutex_lock(&service->lock);
-	error = rpcprof_grpc_thread_start(&service->thread, "rpcprof-ctl", serve, service);
+	error = rpcprof_thread_start(&service->thread, "rpcprof-ctl", serve, service);
 	if (error == 0) {
 		grpc_server_register_completion_queue(service->server, service->queue, NULL);
 		grpc_server_start(service->server);

@@ -20,6 +20,7 @@
 
 #include "rpc/grpc_service_internal.h"
 #include "rpcprof/control.h"
+#include "thread_internal.h"
 
 static bool may_connect(const struct grpc_accepter *accepter, int file)
 {
@@ -103,7 +104,7 @@ int rpcprof_grpc_accepter_start(struct grpc_accepter *accepter)
 	accepter->wake = eventfd(0, EFD_CLOEXEC);
 	if (accepter->wake < 0)
 		return -errno;
-	error = rpcprof_grpc_thread_start(&accepter->thread, "rpcprof-accept", run, accepter);
+	error = rpcprof_thread_start(&accepter->thread, "rpcprof-accept", run, accepter);
 	if (error != 0) {
 		close(accepter->wake);
 		accepter->wake = -1;

@@ -73,10 +73,6 @@ struct rpcprof_grpc_service {
 	bool shut_down; /* the server was told */
 };
 
-/* Threads of ours: named, all signals blocked, a stack of 512 KiB. 0 or a negative errno. */
-int rpcprof_grpc_thread_start(pthread_t *thread, const char *name, void *(*run)(void *arg),
-                              void *arg);
-
 /* For a message to be taken; a test shortens it. */
 extern uint64_t rpcprof_grpc_service_send_ns;
 

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
-#include <signal.h>
 #include <string.h>
 #include <time.h>
 
@@ -14,10 +13,10 @@
 #include "rpcprof/control.h"
 #include "rpcprof/v1/profiling.pb-c.h"
 #include "service/service_internal.h"
+#include "thread_internal.h"
 
 #define NS UINT64_C(1000000000)
 #define FOR_NS_MAX (7 * 24 * 3600 * NS)
-#define STACK_BYTES (256u << 10)
 
 static struct {
 	pthread_mutex_t lock;
@@ -93,8 +92,6 @@ static void make_condition(void)
 /* Under the lock. 0 or a negative errno. */
 static int start_thread(void)
 {
-	pthread_attr_t attributes;
-	sigset_t all, before;
 	int error;
 
 	if (state.running)
@@ -105,18 +102,8 @@ static int start_thread(void)
 	error = fini_knows ? 0 : rpcprof_at_fini(stop_at_fini);
 	fini_knows = error == 0;
 	if (error == 0)
-		error = -pthread_attr_init(&attributes);
-	if (error != 0)
-		return error;
-	sigfillset(&all);
-	pthread_attr_setstacksize(&attributes, STACK_BYTES);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	error = -pthread_create(&state.thread, &attributes, run, NULL);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&attributes);
+		error = rpcprof_thread_start(&state.thread, "rpcprof-off", run, NULL);
 	state.running = error == 0;
-	if (state.running)
-		pthread_setname_np(state.thread, "rpcprof-off");
 	return error;
 }
 
