@@ -11,6 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/include/quiet_fork.h"
+
 static void record(int calls)
 {
 	uint32_t method = rpcprof_tag_intern(RPCPROF_TAG_METHOD, "/shop.Cart/Add", (size_t)-1);
@@ -40,7 +42,7 @@ int main(int argc, char **argv)
 	}
 	record(atoi(argv[1]));
 	if (argc > 2) {
-		pid_t child = fork();
+		pid_t child = quiet_fork();
 
 		if (child == 0) {
 			record(atoi(argv[1]));

@@ -27,6 +27,7 @@
 #include "rpcprof/pull.h"
 #include "rpcprof/rpcprof.h"
 #include "rpcprof/waits.h"
+#include "tests/include/quiet_fork.h"
 
 static struct rpcprof_pull_config config = {.size = sizeof(config), .address = "127.0.0.1:0"};
 static struct rpcprof_stat held;
@@ -196,7 +197,7 @@ static void fork_child(void)
 	if (pipe(said) != 0 || pipe(told) != 0)
 		abort();
 	fflush(stdout);
-	child = fork();
+	child = quiet_fork();
 	if (child == 0) {
 		close(told[1]);
 		be_child(said[1], told[0]);

@@ -8,6 +8,8 @@
 #include <sys/mount.h>
 #include <sys/wait.h>
 
+#include "tests/include/quiet_fork.h"
+
 static struct rpcprof_exporter_config quiet(void)
 {
 	struct rpcprof_exporter_config config = {.size = sizeof(config), .interval_s = 3600,
@@ -232,7 +234,7 @@ Test(exporter, a_forked_child_has_none_and_may_start_its_own)
 	real_call();
 	cr_assert_eq(rpcprof_exporter_flush(60000), 0);
 	real_call();
-	pid = fork();
+	pid = quiet_fork();
 	if (pid == 0)
 		_exit(in_child());
 	cr_assert_eq(waitpid(pid, &status, 0), pid);

@@ -2,6 +2,7 @@
 /* Backends: whose profiles they are, when they are asked, where what they hand over goes. */
 #include <sys/wait.h>
 
+#include "tests/include/quiet_fork.h"
 #include "tests/unit/exporter_harness.h"
 
 /* A backend that counts what it is asked, and hands over what it has. */
@@ -283,7 +284,7 @@ Test(exporter_backends, a_forked_child_leaves_them_to_the_parent)
 	init_real();
 	rpcprof_backend_add(&heap);
 	cr_assert_eq(rpcprof_exporter_start(NULL), 0);
-	child = fork();
+	child = quiet_fork();
 	if (child == 0)
 		_exit(counters[0].shut_down == 0 && open_exporter(NULL) == 0 &&
 		      counters[0].initialized == 2 ? 0 : 1);

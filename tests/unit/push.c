@@ -11,6 +11,7 @@
 #include "rpcprof/control.h"
 #include "rpcprof/metrics.h"
 #include "rpcprof/push.h"
+#include "tests/include/quiet_fork.h"
 #include "tests/unit/push_sink.h"
 
 Test(push, what_is_given_arrives_in_order_with_its_labels)
@@ -274,7 +275,7 @@ Test(push, forked_child_has_none)
 	struct rpcprof_push *push = open_push(&config);
 	struct rpcprof_push_stats stats = {.size = sizeof(stats)};
 	int status;
-	pid_t pid = fork();
+	pid_t pid = quiet_fork();
 
 	if (pid == 0) {
 		if (send_small(push, 1, now_ns()) == -ESRCH &&
