@@ -98,8 +98,14 @@ void rpcprof_grpc_plucks_remove(struct grpc_slot *slot);
 struct grpc_slot *rpcprof_grpc_plucks_find(grpc_completion_queue *cq, void *tag);
 struct grpc_slot *rpcprof_grpc_plucks_take(grpc_completion_queue *cq, void *tag);
 
-/* grpc_names.c: what an opaque pointer of core's stands for. Any number of readers; those who
- * store wait for each other. */
+/* grpc_names.c: what an opaque pointer of core's stands for. */
+#define GRPC_NAMES 4096 /* a power of two */
+struct grpc_name {
+	uintptr_t key; /* 0: free */
+	uint32_t value;
+};
+extern struct grpc_name rpcprof_grpc_queues[GRPC_NAMES];
+
 enum grpc_queue_kind {
 	GRPC_QUEUE_UNKNOWN = 0,
 	GRPC_QUEUE_NEXT = 1,

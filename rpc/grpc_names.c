@@ -2,66 +2,70 @@
 /*
  * What an opaque pointer of core's stands for: the kind of a queue, the method of a handle.
  *
- * Open addressing. Readers take no lock; writers, who make and destroy queues and register
- * methods, take a mutex. A reader asks only for a pointer that is alive, whose entry therefore
- * does not change meanwhile; other entries may, and it passes over them whatever they hold.
- * A removed key leaves a mark, so that chains stay whole; marks at the end of a chain go away.
+ * Without a lock, for gRPC C++ makes a queue for each unary call of its sync API. A pointer's entry is
+ * one of a few from its home on, all of which are looked at: so a removed one leaves no mark, and
+ * readers and writers are wait-free. Who asks, sets or removes has a pointer that is alive, which
+ * nobody else removes or sets to something else meanwhile; entries of other pointers may change, and
+ * are passed over whatever they hold.
  */
-#include <pthread.h>
-
 #include "rpc/grpc_internal.h"
 
-#define ENTRIES 2048 /* a power of two; full is: not known */
-#define REMOVED 1u   /* a key that no pointer of core's can be */
+#define WINDOW 32 /* entries that may be a pointer's; all taken is: not known */
+#define FILLED 1u /* a key that no pointer of core's can be, of an entry that gets its value */
 
-struct entry {
-	uintptr_t key; /* 0 = never used: the end of a chain */
-	uint32_t value;
-};
+struct grpc_name rpcprof_grpc_queues[GRPC_NAMES];
+static struct grpc_name handles[GRPC_NAMES];
 
-static struct entry queues[ENTRIES], handles[ENTRIES];
-static pthread_mutex_t writers = PTHREAD_MUTEX_INITIALIZER;
-
-static unsigned home_of(uintptr_t key)
+static struct grpc_name *entry_of(struct grpc_name *table, uintptr_t key, unsigned i)
 {
-	return (unsigned)((uint64_t)key * 0x9e3779b97f4a7c15u >> 40) % ENTRIES;
+	unsigned home = (unsigned)((uint64_t)key * 0x9e3779b97f4a7c15u >> 40);
+
+	return &table[(home + i) % GRPC_NAMES];
 }
 
-static struct entry *find(struct entry *table, uintptr_t key)
+static struct grpc_name *find(struct grpc_name *table, uintptr_t key)
 {
-	for (unsigned i = 0, at = home_of(key); i < ENTRIES; i++, at = (at + 1) % ENTRIES) {
-		/* N1 acquire, pairs with N2: the value before the key. */
-		uintptr_t there = rpcprof_load_acquire(&table[at].key);
+	for (unsigned i = 0; key != 0 && i < WINDOW; i++) {
+		struct grpc_name *entry = entry_of(table, key, i);
 
-		if (there == key)
-			return &table[at];
-		if (there == 0)
-			return NULL;
+		/* N1 acquire, pairs with N2: the value before the key. */
+		if (rpcprof_load_acquire(&entry->key) == key)
+			return entry;
 	}
 	return NULL;
 }
 
-static uint32_t lookup(struct entry *table, const void *pointer)
+static struct grpc_name *take(struct grpc_name *table, uintptr_t key)
 {
-	struct entry *entry = find(table, (uintptr_t)pointer);
+	for (unsigned i = 0; key != 0 && i < WINDOW; i++) {
+		struct grpc_name *entry = entry_of(table, key, i);
+		uintptr_t none = 0;
 
-	return entry ? rpcprof_load_relaxed(&entry->value) : 0;
-}
-
-static struct entry *free_entry(struct entry *table, uintptr_t key)
-{
-	for (unsigned i = 0, at = home_of(key); i < ENTRIES; i++, at = (at + 1) % ENTRIES)
-		if (table[at].key <= REMOVED)
-			return &table[at];
+		/* relaxed: a look, which spares most of the exchanges that would fail */
+		if (rpcprof_load_relaxed(&entry->key) != 0)
+			continue;
+		/* N4 acquire, pairs with N3: the value of the key before is not stored after ours. */
+		if (rpcprof_cas_acquire(&entry->key, &none, (uintptr_t)FILLED))
+			return entry;
+	}
 	return NULL;
 }
 
-static void store(struct entry *table, uintptr_t key, uint32_t value)
+static uint32_t lookup(struct grpc_name *table, const void *pointer)
 {
-	struct entry *entry = find(table, key);
+	struct grpc_name *entry = find(table, (uintptr_t)pointer);
+
+	/* relaxed: N1, and nobody changes the value of a pointer that others ask for */
+	return entry ? rpcprof_load_relaxed(&entry->value) : 0;
+}
+
+static void set(struct grpc_name *table, const void *pointer, uint32_t value)
+{
+	uintptr_t key = (uintptr_t)pointer;
+	struct grpc_name *entry = find(table, key);
 
 	if (!entry)
-		entry = free_entry(table, key);
+		entry = take(table, key);
 	if (!entry)
 		return;
 	rpcprof_store_relaxed(&entry->value, value);
@@ -69,42 +73,26 @@ static void store(struct entry *table, uintptr_t key, uint32_t value)
 	rpcprof_store_release(&entry->key, key);
 }
 
-static void erase(struct entry *table, uintptr_t key)
+static void erase(struct grpc_name *table, const void *pointer)
 {
-	struct entry *entry = find(table, key);
-	unsigned at;
+	struct grpc_name *entry = find(table, (uintptr_t)pointer);
 
-	if (!entry)
-		return;
-	/* relaxed, here and below: nobody asks for the key any more */
-	rpcprof_store_relaxed(&entry->key, (uintptr_t)REMOVED);
-	at = (unsigned)(entry - table);
-	if (table[(at + 1) % ENTRIES].key != 0)
-		return;
-	for (; table[at].key == REMOVED; at = (at + ENTRIES - 1) % ENTRIES)
-		rpcprof_store_relaxed(&table[at].key, (uintptr_t)0);
-}
-
-static void set(struct entry *table, const void *pointer, uint32_t value)
-{
-	if (!pointer)
-		return;
-	pthread_mutex_lock(&writers);
-	if (value != 0)
-		store(table, (uintptr_t)pointer, value);
-	else
-		erase(table, (uintptr_t)pointer);
-	pthread_mutex_unlock(&writers);
+	if (entry)
+		/* N3 release, pairs with N4. */
+		rpcprof_store_release(&entry->key, (uintptr_t)0);
 }
 
 void rpcprof_grpc_queue_set(const grpc_completion_queue *cq, uint32_t kind)
 {
-	set(queues, cq, kind);
+	if (kind != GRPC_QUEUE_UNKNOWN)
+		set(rpcprof_grpc_queues, cq, kind);
+	else
+		erase(rpcprof_grpc_queues, cq);
 }
 
 uint32_t rpcprof_grpc_queue_kind(const grpc_completion_queue *cq)
 {
-	return lookup(queues, cq);
+	return lookup(rpcprof_grpc_queues, cq);
 }
 
 /* Handles die with their server or channel, unseen by us; the next one at the address takes the

@@ -284,6 +284,47 @@ static void make_or_ask(int thread)
 	REQUIRE(kind == GRPC_QUEUE_PLUCK || kind == GRPC_QUEUE_UNKNOWN);
 }
 
+/* Another queue with the home of queue(). */
+static grpc_completion_queue *neighbour(void)
+{
+	uintptr_t at = 0x1000;
+
+	do
+		at += 0x1000;
+	while ((at * UINT64_C(0x9e3779b97f4a7c15) >> 40) % GRPC_NAMES !=
+	       (0x1000 * UINT64_C(0x9e3779b97f4a7c15) >> 40) % GRPC_NAMES);
+	return (grpc_completion_queue *)at;
+}
+
+/* A queue that one thread made and another destroys, which the first told, while a third makes the
+ * next one, maybe in its place. */
+static void no_queues(void)
+{
+	handed = 0;
+	interleave_owned(rpcprof_grpc_queues, sizeof(rpcprof_grpc_queues));
+}
+
+static void make_or_destroy_or_make_another(int thread)
+{
+	if (thread == 0) {
+		rpcprof_grpc_queue_set(queue(), GRPC_QUEUE_NEXT);
+		rpcprof_store_release(&handed, 1);
+	} else if (thread == 1) {
+		if (rpcprof_load_acquire(&handed) == 0)
+			return;
+		REQUIRE(rpcprof_grpc_queue_kind(queue()) == GRPC_QUEUE_NEXT);
+		rpcprof_grpc_queue_set(queue(), GRPC_QUEUE_UNKNOWN);
+	} else {
+		rpcprof_grpc_queue_set(neighbour(), GRPC_QUEUE_PLUCK);
+		REQUIRE(rpcprof_grpc_queue_kind(neighbour()) == GRPC_QUEUE_PLUCK);
+	}
+}
+
+static void neighbour_is_there(void)
+{
+	REQUIRE(rpcprof_grpc_queue_kind(neighbour()) == GRPC_QUEUE_PLUCK);
+}
+
 const struct interleave_case grpc_cases[] = {
 	{"grpc_pool_aba", 2, ALL, ALL, 0, two_free_and_one_taken, take_two_or_take_two_give_two,
 	 pool_counts_them},
@@ -294,5 +335,7 @@ const struct interleave_case grpc_cases[] = {
 	{"grpc_parts", 2, ALL, ALL, 0, two_parts, part_done, told_once},
 	{"grpc_pluck", 2, ALL, ALL, 0, one_pluckable, pluck, plucked_once},
 	{"grpc_queues", 2, ALL, ALL, 0, destroyed_queue, make_or_ask, NULL},
+	{"grpc_queues_in_one_place", 3, 2, 2, 0, no_queues, make_or_destroy_or_make_another,
+	 neighbour_is_there},
 	{0},
 };

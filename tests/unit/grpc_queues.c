@@ -7,6 +7,8 @@
 
 #include "grpc_sums.h"
 
+#include "rpc/grpc_internal.h"
+
 static struct loop loop;
 static struct loop_call client, server;
 static struct seen_all all;
@@ -276,4 +278,27 @@ Test(grpc_queues, a_split_batch_that_is_plucked_before_it_starts_comes_whole)
 	pthread_join(thread, NULL);
 	cr_assert(client.received);
 	both_done(GRPC_STATUS_OK);
+}
+
+/* Their addresses come again, for queues of the other kind. */
+Test(grpc_queues, a_thousand_queues_are_known_by_their_kinds)
+{
+	grpc_completion_queue *queues[1000];
+
+	grpc_init();
+	for (int round = 0; round < 2; round++) {
+		for (int i = 0; i < 1000; i++)
+			queues[i] = i % 2 == round
+			                    ? rpcprof_grpc_completion_queue_create_for_next(NULL)
+			                    : rpcprof_grpc_completion_queue_create_for_pluck(NULL);
+		for (int i = 0; i < 1000; i++)
+			cr_assert_eq(rpcprof_grpc_queue_kind(queues[i]),
+			             i % 2 == round ? GRPC_QUEUE_NEXT : GRPC_QUEUE_PLUCK);
+		for (int i = 0; i < 1000; i++) {
+			grpc_completion_queue_shutdown(queues[i]);
+			rpcprof_grpc_completion_queue_destroy(queues[i]);
+			cr_assert_eq(rpcprof_grpc_queue_kind(queues[i]), GRPC_QUEUE_UNKNOWN);
+		}
+	}
+	grpc_shutdown();
 }
