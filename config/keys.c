@@ -102,6 +102,8 @@ const struct config_key config_keys[] = {
 	 .otherwise = "15000", .says = "likewise"},
 	{"profile_parts", CONFIG_COUNT, SERVER(profile_parts), WITHIN(1, 16), .otherwise = "4",
 	 .says = "of more than so many, the smallest samples become one"},
+	{"label_values", CONFIG_COUNT, SERVER(label_values), WITHIN(1, 65536), .otherwise = "256",
+	 .says = "different values of labels that are sent; later ones become other"},
 	{"retry_uncertain", CONFIG_FLAG, SERVER(retry_uncertain), .otherwise = "false",
 	 .says = "send again what may have arrived: it may count twice"},
 	{"spool", CONFIG_TEXT, SERVER(spool), .says = "directory for what could not be sent yet"},

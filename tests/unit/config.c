@@ -191,7 +191,8 @@ Test(config, every_kind_of_value_reaches_its_field, .init = clean, .fini = clean
 	                       "  jitter: 7ms\n"
 	                       "  queue_bytes: 1MiB\n"
 	                       "  headers: ['A: 1', 'B: 2, 3']\n"
-	                       "- {url: http://b, retry_uncertain: true, spool: /tmp/y}\n", NULL, 0),
+	                       "- {url: http://b, retry_uncertain: true, spool: /tmp/y, label_values: 7}\n",
+	                       NULL, 0),
 	             0, "%s", config.error);
 	cr_assert_eq(config.exporter.interval_s, 60);
 	cr_assert_eq(config.recording.capacity, 1000);
@@ -212,6 +213,7 @@ Test(config, every_kind_of_value_reaches_its_field, .init = clean, .fini = clean
 	cr_assert_str_eq(config.pushes[0].headers[1], "B: 2, 3");
 	cr_assert_eq(config.pushes[1].retry_uncertain, 1);
 	cr_assert_str_eq(config.pushes[1].spool, "/tmp/y");
+	cr_assert_eq(config.pushes[1].label_values, 7);
 }
 
 /* The words of protocols are the numbers of the API, in its order. */
