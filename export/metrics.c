@@ -122,6 +122,30 @@ static void write_process(FILE *out, const struct rpcprof_metrics *metrics)
 	fprintf(out, "rpcprof_build_info{version=\"%s\"} 1\n", rpcprof_version());
 }
 
+/* Of the one that runs, or of the last one: they begin anew with the next, as a new process's do. */
+static void write_exporter(FILE *out)
+{
+	struct rpcprof_exporter_stats stats = {.size = sizeof(stats)};
+
+	(void)rpcprof_exporter_get_stats(&stats);
+	write_number(out, "rpcprof_exporter_windows_total", "counter",
+	             "Windows that the exporter closed.", stats.windows);
+	write_number(out, "rpcprof_exporter_files_total", "counter",
+	             "Profiles written to the exporter's directory.", stats.files);
+	write_number(out, "rpcprof_exporter_file_bytes_total", "counter",
+	             "Bytes written to the exporter's directory.", stats.file_bytes);
+	write_number(out, "rpcprof_exporter_pruned_files_total", "counter",
+	             "Files deleted to keep to keep_files and keep_bytes.", stats.pruned);
+	write_number(out, "rpcprof_exporter_write_errors_total", "counter",
+	             "Profiles that could not be written to the exporter's directory.",
+	             stats.write_errors);
+	write_number(out, "rpcprof_backend_reports_total", "counter",
+	             "Profiles that backends handed over.", stats.reports);
+	write_number(out, "rpcprof_backend_errors_total", "counter",
+	             "Windows of which a backend had no profile, for an error.",
+	             stats.report_errors);
+}
+
 static int write_all(const struct rpcprof_metrics *metrics, char **text, size_t *length)
 {
 	void (*more)(FILE *out) = __atomic_load_n(&source, __ATOMIC_ACQUIRE);
@@ -136,6 +160,7 @@ static int write_all(const struct rpcprof_metrics *metrics, char **text, size_t 
 	rpcprof_metrics_write_durations(out, metrics);
 	rpcprof_metrics_write_stages(out, metrics);
 	write_process(out, metrics);
+	write_exporter(out);
 	if (more != NULL)
 		more(out);
 	failed = ferror(out) != 0;

@@ -12,6 +12,7 @@
  *   rpcprof_unaggregated_calls_total
  *   rpcprof_dropped_total{reason}
  *   rpcprof_build_info{version}
+ *   rpcprof_exporter_*, rpcprof_backend_*
  *   rpcprof_push_*{push,url}    of every open push (push.h); push tells those of one URL apart
  *
  * rpc_method is "package.Service/Method". Labels of profiles make no series here; the status is

@@ -2,6 +2,7 @@
 /* Backends: whose profiles they are, when they are asked, where what they hand over goes. */
 #include <sys/wait.h>
 
+#include "rpcprof/metrics.h"
 #include "tests/include/quiet_fork.h"
 #include "tests/unit/exporter_harness.h"
 
@@ -176,6 +177,27 @@ Test(exporter_backends, an_error_of_one_is_no_others)
 	cr_assert_not_null(strstr(stepped.stats.last_error, "heap"));
 	cr_assert_eq(stepped.last_result, -EIO);
 	rpcprof_exporter_close(&stepped);
+}
+
+Test(exporter_backends, metrics_count_what_they_did)
+{
+	const struct rpcprof_exporter_config config = {.size = sizeof(config), .interval_s = 3600};
+	size_t length;
+	char *text;
+
+	init_real();
+	rpcprof_backend_add(&heap);
+	cr_assert_eq(rpcprof_exporter_start(&config), 0);
+	counters[0].has = "x";
+	cr_assert_eq(rpcprof_exporter_flush(60000), 0);
+	counters[0].report_error = -EIO;
+	cr_assert_eq(rpcprof_exporter_flush(60000), -EIO);
+	cr_assert_eq(rpcprof_metrics_text(NULL, &text, &length), 0);
+	cr_assert_not_null(strstr(text, "\nrpcprof_exporter_windows_total 2\n"));
+	cr_assert_not_null(strstr(text, "\nrpcprof_backend_reports_total 1\n"));
+	cr_assert_not_null(strstr(text, "\nrpcprof_backend_errors_total 1\n"));
+	free(text);
+	rpcprof_exporter_stop();
 }
 
 Test(exporter_backends, one_that_does_not_start_lets_no_exporter_start)

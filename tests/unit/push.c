@@ -9,7 +9,6 @@
 
 #include "push/labels_internal.h"
 #include "rpcprof/control.h"
-#include "rpcprof/metrics.h"
 #include "rpcprof/push.h"
 #include "tests/include/quiet_fork.h"
 #include "tests/unit/push_sink.h"
@@ -209,6 +208,7 @@ Test(push, values_of_labels_beyond_the_cap_become_other_and_are_counted)
 	struct rpcprof_push *push;
 	char value[16];
 
+	cr_assert_eq(rpcprof_init(NULL), 0);
 	config.label_values = 3; /* one is service_name's */
 	push = open_push(&config);
 	for (int i = 1; i <= 5; i++) {
@@ -226,6 +226,7 @@ Test(push, values_of_labels_beyond_the_cap_become_other_and_are_counted)
 	cr_assert(strstr(sink.labels, "shard=1 "));
 	cr_assert(strstr(sink.labels, "service_name=test "));
 	cr_assert_eq(stats_of(push).labels_capped, 3);
+	cr_assert(metrics_have("\nrpcprof_push_labels_capped_total{push=\"0\",url=\"the sink\"} 3\n"));
 	rpcprof_push_close(push, 0);
 }
 
@@ -292,18 +293,6 @@ Test(push, forked_child_has_none)
 	cr_assert_str_eq(sink.seen, "1 ");
 }
 
-static bool metrics_have(const char *line)
-{
-	size_t length;
-	char *text = NULL;
-	bool found;
-
-	cr_assert_eq(rpcprof_metrics_text(NULL, &text, &length), 0);
-	found = strstr(text, line) != NULL;
-	free(text);
-	return found;
-}
-
 Test(push, metrics_show_what_became_of_each)
 {
 	struct rpcprof_push_config config = quick(), other = quick();
@@ -321,6 +310,8 @@ Test(push, metrics_show_what_became_of_each)
 	cr_assert(metrics_have("\nrpcprof_push_sent_total{push=\"1\",url=\"http://127.0.0.1:1/a\\\"b\"} 0\n"));
 	cr_assert(metrics_have("\nrpcprof_push_last_success_timestamp_seconds{push=\"1\",url=\"http://127.0.0.1:1/a\\\"b\"} 0."));
 	cr_assert(!metrics_have("\nrpcprof_push_last_success_timestamp_seconds{push=\"0\",url=\"the sink\"} 0."));
+	cr_assert(metrics_have("\nrpcprof_push_last_failure_timestamp_seconds{push=\"0\",url=\"the sink\"} 0."));
+	cr_assert(!metrics_have("rpcprof_push_spool_files{"), "there is no spool");
 	rpcprof_push_close(second, 0);
 	rpcprof_push_close(first, 0);
 	cr_assert(!metrics_have("rpcprof_push_"));

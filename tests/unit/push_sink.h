@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "push/fit_internal.h"
+#include "rpcprof/metrics.h"
 #include "rpcprof/push.h"
 
 /* A sink that answers as it is told and remembers what it was sent. */
@@ -192,6 +193,18 @@ static inline struct rpcprof_push_stats stats_of(struct rpcprof_push *push)
 	                     stats.dropped_uncertain + stats.dropped_old + stats.dropped_invalid +
 	                     stats.dropped_closed + stats.spooled + stats.merged + stats.queued);
 	return stats;
+}
+
+static inline bool metrics_have(const char *line)
+{
+	size_t length;
+	char *text = NULL;
+	bool found;
+
+	cr_assert_eq(rpcprof_metrics_text(NULL, &text, &length), 0);
+	found = strstr(text, line) != NULL;
+	free(text);
+	return found;
 }
 
 #endif

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "push/replay_internal.h"
+#include "rpcprof/control.h"
 #include "rpcprof/push.h"
 #include "tests/unit/push_sink.h"
 
@@ -222,6 +223,7 @@ Test(push_spool, older_half_of_a_queue_goes_to_the_spool_in_an_outage, .fini = r
 	struct rpcprof_push *push;
 	char name[512];
 
+	cr_assert_eq(rpcprof_init(NULL), 0);
 	config.spool = mkdtemp(directory);
 	config.queue_sessions = 8;
 	push = open_push(&config);
@@ -233,6 +235,9 @@ Test(push_spool, older_half_of_a_queue_goes_to_the_spool_in_an_outage, .fini = r
 	while (stats_of(push).spooled < 4)
 		usleep(1000);
 	cr_assert_eq(files_in_spool(name), 4);
+	cr_assert(metrics_have("\nrpcprof_push_spooled_total{push=\"0\",url=\"the sink\"} 4\n"));
+	cr_assert(metrics_have("\nrpcprof_push_spool_files{push=\"0\",url=\"the sink\"} 4\n"));
+	cr_assert(!metrics_have("\nrpcprof_push_spool_bytes{push=\"0\",url=\"the sink\"} 0\n"));
 	cr_assert_eq(stats_of(push).dropped_full, 0);
 	rpcprof_push_close(push, 1);
 	cr_assert_eq(files_in_spool(name), 8);
