@@ -61,7 +61,7 @@ static int draw_profile(FILE *out, const struct loaded *loaded)
 
 static int draw_page(FILE *out, const struct loaded *loaded)
 {
-	return page_write(out, loaded, &(struct page){0});
+	return page_write(out, loaded, NULL);
 }
 
 static int load_stacks(const struct sources *sources, struct loaded *loaded)

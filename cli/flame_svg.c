@@ -159,7 +159,8 @@ static void put_head(const struct svg *svg)
 int svg_write(FILE *out, const struct loaded *loaded)
 {
 	struct svg svg = {.out = out, .tree = &loaded->tree};
-	int64_t *totals = tree_totals(&loaded->tree, TREE_THIS);
+	int64_t *totals = report_tree_totals(&loaded->tree, TREE_THIS);
+	int status = EXIT_DONE;
 
 	svg.totals = totals;
 	svg.left = calloc(loaded->tree.count, sizeof(*svg.left));
@@ -167,8 +168,11 @@ int svg_write(FILE *out, const struct loaded *loaded)
 		put_head(&svg);
 		put_frames(&svg);
 		fputs("</svg>\n", out);
+	} else {
+		status = complain(EXIT_SYSTEM,
+		                  "more memory is needed than there is, or than 1 GiB");
 	}
 	free(totals);
 	free(svg.left);
-	return totals != NULL && svg.left != NULL ? EXIT_DONE : EXIT_SYSTEM;
+	return status;
 }

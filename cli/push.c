@@ -46,7 +46,7 @@ static int profile_of(const struct input *input, struct rpcprof_pprof **profile)
 	if (status == EXIT_DONE)
 		status = calls_add_file(&loaded.calls, input, &all);
 	if (status == EXIT_DONE) {
-		calls_finish(&loaded.calls, all.last);
+		report_calls_finish(&loaded.calls, all.last);
 		status = tree_add_calls(&loaded.tree, &loaded.calls, TREE_THIS);
 	}
 	if (status == EXIT_DONE)

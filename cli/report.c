@@ -3,9 +3,11 @@
 
 #include <stdlib.h>
 
+#include "report/page_internal.h"
+
 struct arguments {
 	struct sources sources;
-	struct page page;
+	const char *base;
 	const char *type;
 };
 
@@ -18,7 +20,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 		state->child_inputs[0] = &arguments->sources;
 		return 0;
 	case 'b':
-		arguments->page.base = argument;
+		arguments->base = argument;
 		return 0;
 	case 't':
 		arguments->type = argument;
@@ -28,6 +30,18 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 	}
 }
 
+int page_write(FILE *out, const struct loaded *loaded, const char *base)
+{
+	const struct report_page page = {loaded->names, &loaded->calls, &loaded->tree, base != NULL,
+	                                 progress};
+
+	json_memory_limit();
+	if (report_page_write(out, &page) == 0)
+		return EXIT_DONE;
+	return complain(EXIT_SYSTEM, "more memory is needed than there is, or than 1 GiB; "
+	                             "--last N takes fewer calls");
+}
+
 static int write_report(const struct arguments *arguments, const struct loaded *loaded)
 {
 	struct output output;
@@ -35,7 +49,7 @@ static int write_report(const struct arguments *arguments, const struct loaded *
 
 	if (status != EXIT_DONE)
 		return status;
-	return output_close(&output, page_write(output.stream, loaded, &arguments->page));
+	return output_close(&output, page_write(output.stream, loaded, arguments->base));
 }
 
 int command_report(int argc, char **argv)
@@ -67,8 +81,8 @@ int command_report(int argc, char **argv)
 	status = loaded_open(&loaded);
 	if (status == EXIT_DONE)
 		status = sources_load_tree(&arguments.sources, &loaded, arguments.type);
-	if (status == EXIT_DONE && arguments.page.base != NULL)
-		status = sources_load_base(&arguments.sources, &loaded, arguments.page.base,
+	if (status == EXIT_DONE && arguments.base != NULL)
+		status = sources_load_base(&arguments.sources, &loaded, arguments.base,
 		                           arguments.type);
 	if (status == EXIT_DONE)
 		status = write_report(&arguments, &loaded);

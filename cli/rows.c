@@ -95,12 +95,6 @@ struct row *rows_get(struct rows *rows, const char *side, const char *method, co
 	return node != NULL ? *node : add_row(rows, &key);
 }
 
-void add_saturating(int64_t *sum, int64_t value)
-{
-	if (__builtin_add_overflow(*sum, value, sum))
-		*sum = value > 0 ? INT64_MAX : INT64_MIN;
-}
-
 static void keep_tree(void *row)
 {
 	(void)row; /* the list frees it */

@@ -7,6 +7,7 @@
  * of sums in each row, top one.
  */
 #include "cli/input_internal.h"
+#include "report/tree_internal.h"
 
 #define ROWS_MAX ((size_t)4 << 20)
 
@@ -55,8 +56,6 @@ void rows_close(struct rows *rows);
  * ROWS_MAX. */
 struct row *rows_get(struct rows *rows, const char *side, const char *method, const char *stage);
 
-/* sum += value, staying at the ends of 63 bits. */
-void add_saturating(int64_t *sum, int64_t value);
 
 /* As rows_add_file(), of an open file. */
 int rows_add_profile(struct rows *rows, const struct input *input, int column);

@@ -44,21 +44,17 @@ const struct argp sources_argp = {.options = options, .parser = parse, .children
 
 int loaded_open(struct loaded *loaded)
 {
-	int status;
-
 	*loaded = (struct loaded){.names = rpcprof_pprof_model_open(PPROF_MEMORY_MAX)};
-	if (loaded->names == NULL)
+	if (loaded->names == NULL || report_calls_open(&loaded->calls, loaded->names) != 0 ||
+	    report_tree_open(&loaded->tree, loaded->names) != 0)
 		return complain(EXIT_SYSTEM, "out of memory");
-	status = calls_open(&loaded->calls, loaded->names);
-	if (status == EXIT_DONE)
-		status = tree_open(&loaded->tree, loaded->names);
-	return status;
+	return EXIT_DONE;
 }
 
 void loaded_close(struct loaded *loaded)
 {
-	calls_close(&loaded->calls);
-	tree_close(&loaded->tree);
+	report_calls_close(&loaded->calls);
+	report_tree_close(&loaded->tree);
 	rpcprof_pprof_close(loaded->names);
 }
 
@@ -110,7 +106,7 @@ static int load_sources(const struct sources *sources, struct loaded *loaded, st
 		status = load_source(sources, i, loaded, tree, type);
 	while (status == EXIT_DONE && ++i < sources->count);
 	if (status == EXIT_DONE)
-		calls_finish(&loaded->calls, sources->filter.last);
+		report_calls_finish(&loaded->calls, sources->filter.last);
 	return status;
 }
 
@@ -137,14 +133,15 @@ int sources_load_base(const struct sources *sources, struct loaded *loaded, cons
 
 	if (status != EXIT_DONE)
 		return status;
-	status = calls_open(&calls, loaded->names);
-	if (status == EXIT_DONE)
+	if (report_calls_open(&calls, loaded->names) != 0)
+		status = complain(EXIT_SYSTEM, "%s: out of memory", path);
+	else
 		status = load_input(sources, &input, &calls, &loaded->tree, type, TREE_BASE);
 	if (status == EXIT_DONE && calls.file_count != 0) {
-		calls_finish(&calls, sources->filter.last);
+		report_calls_finish(&calls, sources->filter.last);
 		status = tree_add_calls(&loaded->tree, &calls, TREE_BASE);
 	}
-	calls_close(&calls);
+	report_calls_close(&calls);
 	input_close(&input);
 	return status;
 }

@@ -241,7 +241,7 @@ static void put_stage(struct tracer *tracer, size_t index, const struct call_sta
 {
 	const struct call *call = &tracer->calls->list[index];
 	uint64_t begin = call_clip(stage->offset_ns, call->duration_ns);
-	uint64_t end = call_clip(call_stage_end(stage), call->duration_ns);
+	uint64_t end = call_clip(report_stage_end(stage), call->duration_ns);
 
 	begin_event(tracer, "X");
 	put_track(tracer, call->file, track_of(tracer, index, stage->lane));
@@ -330,7 +330,7 @@ static void put_trace(struct tracer *tracer)
 	        "\"begin_utc\":\"%s\",\"calls\":%zu,\"joined\":%zu,\"note\":\"%s\"},"
 	        "\"traceEvents\":[",
 	        rpcprof_version(), begin, calls->call_count, calls->joined,
-	        calls->call_count == 0 ? "no calls" : calls_why_not_joined(calls));
+	        calls->call_count == 0 ? "no calls" : report_calls_why_not_joined(calls));
 	put_names(tracer);
 	for (size_t i = 0; i < calls->call_count && !tracer->failed; i++) {
 		if (i % 1024 == 0)

@@ -1,11 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/tree_internal.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/rows_internal.h"
+
+/* Of what a function of the tree gave for a file that sums up type and unit. */
+static int judge(const struct tree *tree, int error, const char *path, const char *type,
+                 const char *unit)
+{
+	if (error == 0)
+		return EXIT_DONE;
+	if (error != -EINVAL)
+		return complain(EXIT_SYSTEM, "more memory is needed than there is, or than 1 GiB");
+	return complain(EXIT_BAD_INPUT, "%s: byte 0: sums up %s/%s, and the other file %s/%s; "
+	                                "compare files of one kind",
+	                path, type, unit, rpcprof_pprof_text(tree->names, tree->type),
+	                rpcprof_pprof_text(tree->names, tree->unit));
+}
+
+int tree_add_calls(struct tree *tree, const struct calls *calls, int column)
+{
+	return judge(tree, report_tree_add_calls(tree, calls, column), calls->files[0].path, "wall",
+	             "nanoseconds");
+}
 
 /* ---- from a profile ---- */
 
@@ -29,7 +50,7 @@ static void enter(struct reading *reading, uint32_t text)
 		reading->texts[text] = id > 0 ? (uint32_t)id : 0;
 	}
 	if (reading->at >= 0)
-		reading->at = id < 0 ? -1 : tree_child(reading->tree, (size_t)reading->at, (uint32_t)id);
+		reading->at = id < 0 ? -1 : report_tree_child(reading->tree, (size_t)reading->at, (uint32_t)id);
 }
 
 static void enter_location(struct reading *reading, uint64_t id)
@@ -87,7 +108,7 @@ static int read_samples(struct reading *reading, const char *path)
 static int choose_type(struct reading *reading, const struct input *input, const char *type)
 {
 	const struct rpcprof_pprof *profile = input->profile;
-	struct pprof_value_type *chosen;
+	const char *chosen, *unit;
 
 	reading->calls = profile_type(profile, "calls");
 	reading->stages = profile_type(profile, "stages");
@@ -95,9 +116,11 @@ static int choose_type(struct reading *reading, const struct input *input, const
 	if (reading->type == profile->types_count)
 		return complain(EXIT_USAGE, "%s: no sample type \"%s\"; `rpcprof dump --last 1' "
 		                            "names those it has", input->path, type);
-	chosen = &profile->types[reading->type];
-	return tree_set_kind(reading->tree, input->path, rpcprof_pprof_text(profile, chosen->type),
-	                     rpcprof_pprof_text(profile, chosen->unit), profile_is_of_calls(profile));
+	chosen = rpcprof_pprof_text(profile, profile->types[reading->type].type);
+	unit = rpcprof_pprof_text(profile, profile->types[reading->type].unit);
+	return judge(reading->tree,
+	             report_tree_set_kind(reading->tree, chosen, unit, profile_is_of_calls(profile)),
+	             input->path, chosen, unit);
 }
 
 int tree_add_profile(struct tree *tree, const struct input *input, const char *type, int column)

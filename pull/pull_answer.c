@@ -35,6 +35,18 @@ void pull_give_bytes(struct pull_answer *answer, const char *type, char *bytes, 
 	                               .bytes = (uint8_t *)bytes, .length = length};
 }
 
+/* A page loads nothing from anywhere, and nobody shows it within another. Its own scripts and styles
+ * stand in it; no name of a call does but as data. */
+void pull_give_page(struct pull_answer *answer, char *bytes, size_t length, bool active)
+{
+	pull_give_bytes(answer, "text/html; charset=utf-8", bytes, length);
+	answer->policy = active ? "default-src 'none'; style-src 'unsafe-inline'; "
+	                          "script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
+	                          "frame-ancestors 'none'"
+	                        : "default-src 'none'; base-uri 'none'; form-action 'none'; "
+	                          "frame-ancestors 'none'";
+}
+
 void pull_give(struct pull_answer *answer, int error, struct rpcprof_profile *profile)
 {
 	if (error == -ESTALE) {
@@ -55,6 +67,11 @@ static void add_headers(const struct pull_answer *answer, struct MHD_Response *r
 	MHD_add_response_header(response, "Content-Type", answer->type);
 	MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
 	MHD_add_response_header(response, "Cache-Control", "no-store");
+	if (answer->policy != NULL) {
+		MHD_add_response_header(response, "Content-Security-Policy",
+		                        answer->policy);
+		MHD_add_response_header(response, "Referrer-Policy", "no-referrer");
+	}
 	if (answer->attachment)
 		MHD_add_response_header(response, "Content-Disposition",
 		                        "attachment; filename=\"profile\"");

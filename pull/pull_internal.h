@@ -10,7 +10,7 @@
  * pull_connection.c  connections: how many, for how long
  * pull_request.c     one request: who may, what is asked, its answer on its way
  * pull_host.c        whether a Host header may be one of ours
- * pull_query.c       what stands after the "?"
+ * pull_query.c       headers, and what stands after the "?"
  * pull_paths.c       the paths
  * pull_window.c      requests that wait for the end of their ?seconds=N
  * pull_consumer.c    ?consumer=NAME
@@ -127,6 +127,7 @@ struct pull_answer {
 	unsigned status; /* of HTTP; 0: none, the connection is closed */
 	const char *type;
 	bool attachment;
+	const char *policy; /* Content-Security-Policy; NULL: it is no page */
 	uint8_t *bytes;  /* malloc'ed */
 	size_t length;
 };
@@ -138,6 +139,8 @@ __attribute__((format(printf, 3, 4))) void pull_say(struct pull_answer *answer, 
 void pull_give(struct pull_answer *answer, int error, struct rpcprof_profile *profile);
 /* Bytes of malloc, which it takes; NULL: no memory. */
 void pull_give_bytes(struct pull_answer *answer, const char *type, char *bytes, size_t length);
+/* The same of HTML; active: it has scripts and styles in it. */
+void pull_give_page(struct pull_answer *answer, char *bytes, size_t length, bool active);
 enum MHD_Result pull_answer_send(struct pull_answer *answer, struct MHD_Connection *connection);
 
 struct pull_request {
@@ -170,6 +173,8 @@ bool pull_host_is_ours(const char *host, const struct sockaddr *local, const cha
 bool pull_host_split(const char *text, char *host, size_t room);
 bool pull_is_loopback(const struct sockaddr *address);
 
+/* The value of a header; NULL: not there. */
+const char *pull_header(const struct pull_request *request, const char *name);
 /* The value of an argument; NULL: not there. */
 const char *pull_argument(const struct pull_request *request, const char *name);
 /* A count 1..max; `absent` if it is not there. False: no good, and said so. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "pull/pull_internal.h"
+#include "report/page_internal.h"
 #include "rpcprof/control.h"
 #include "rpcprof/dump.h"
 #include "rpcprof/metrics.h"
@@ -127,6 +128,35 @@ static int dump(struct pull_request *request, const struct rpcprof_dump_options 
 	return 0;
 }
 
+enum form { FORM_JSON, FORM_TABLE, FORM_PAGE, FORM_NONE };
+
+/* Browsers alone say that they take HTML. */
+static enum form form_of(const struct pull_request *request)
+{
+	static const char *const names[FORM_NONE] = {"json", "table", "html"};
+	const char *said = pull_argument(request, "format");
+	const char *taken = pull_header(request, "Accept");
+	enum form form = FORM_JSON;
+
+	if (said == NULL)
+		return taken != NULL && strstr(taken, "text/html") != NULL ? FORM_PAGE : FORM_JSON;
+	while (form < FORM_NONE && strcmp(said, names[form]) != 0)
+		form++;
+	return form;
+}
+
+static void give_page(struct pull_request *request, uint32_t last)
+{
+	char *text;
+	size_t length;
+	int error = report_page_of_process(last, &text, &length);
+
+	if (error == 0)
+		pull_give_page(&request->answer, text, length, true);
+	else
+		pull_give(&request->answer, error, NULL);
+}
+
 static void ask_calls(struct pull_request *request)
 {
 	struct rpcprof_dump_options options = {.size = sizeof(options),
@@ -135,17 +165,22 @@ static void ask_calls(struct pull_request *request)
 	                                       .calls = RPCPROF_DUMP_FINISHED |
 	                                                RPCPROF_DUMP_IN_FLIGHT,
 	                                       .filter.size = sizeof(options.filter)};
-	const char *format = pull_argument(request, "format");
+	enum form form = form_of(request);
 	int error;
 
-	if (format != NULL && strcmp(format, "table") == 0) {
-		options.format = RPCPROF_DUMP_TABLE;
-	} else if (format != NULL && strcmp(format, "json") != 0) {
-		pull_say(&request->answer, MHD_HTTP_BAD_REQUEST, "format: it takes json or table\n");
+	if (form == FORM_NONE) {
+		pull_say(&request->answer, MHD_HTTP_BAD_REQUEST,
+		         "format: it takes json, table or html\n");
 		return;
 	}
 	if (!pull_argument_count(request, "last", RPCZ_CALLS_MAX, RPCZ_CALLS, &options.filter.last))
 		return;
+	if (form == FORM_PAGE) {
+		give_page(request, options.filter.last);
+		return;
+	}
+	if (form == FORM_TABLE)
+		options.format = RPCPROF_DUMP_TABLE;
 	error = dump(request, &options);
 	if (error != 0)
 		pull_give(&request->answer, error, NULL);
@@ -181,7 +216,8 @@ static const struct pull_path paths[] = {
 	 ask_mutex},
 	{"/debug/pprof/heap", NULL, false, ask_heap},
 	{"/debug/pprof/allocs", NULL, false, ask_heap},
-	{"/debug/rpcz", "the last ?last=N calls as JSON, or ?format=table", false, ask_calls},
+	{"/debug/rpcz", "the last ?last=N calls: a page, or ?format=json, ?format=table", false,
+	 ask_calls},
 	{"/metrics", "counters and latencies, for Prometheus", false, ask_metrics},
 	{"/healthz", NULL, true, ask_health},
 	{0},
@@ -215,7 +251,7 @@ static void ask_index(struct pull_request *request)
 		free(text);
 		text = NULL;
 	}
-	pull_give_bytes(&request->answer, "text/html; charset=utf-8", text, length);
+	pull_give_page(&request->answer, text, length, false);
 }
 
 const struct pull_path *pull_path_find(const char *path)

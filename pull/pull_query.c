@@ -7,6 +7,11 @@
 
 #include "pull/pull_internal.h"
 
+const char *pull_header(const struct pull_request *request, const char *name)
+{
+	return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
+}
+
 const char *pull_argument(const struct pull_request *request, const char *name)
 {
 	return MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);

@@ -27,11 +27,6 @@ static enum MHD_Result begin(struct pull *pull, struct MHD_Connection *connectio
 	return MHD_YES;
 }
 
-static const char *header(const struct pull_request *request, const char *name)
-{
-	return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
-}
-
 static bool host_is_ours(const struct pull_request *request)
 {
 	const struct pull *pull = request->pull;
@@ -42,7 +37,7 @@ static bool host_is_ours(const struct pull_request *request)
 	for (size_t i = 0; i < RPCPROF_PULL_HOSTS_MAX && pull->config.hosts[i] != NULL; i++)
 		names[i + 1] = pull->config.hosts[i];
 	(void)getsockname(request->slot->file, (struct sockaddr *)&local, &length);
-	return pull_host_is_ours(header(request, "Host"), (struct sockaddr *)&local, names);
+	return pull_host_is_ours(pull_header(request, "Host"), (struct sockaddr *)&local, names);
 }
 
 static enum rpcprof_permission check_basic(const struct pull_request *request)
@@ -64,7 +59,7 @@ static enum rpcprof_permission permission_of(const struct pull_request *request)
 {
 	static const char scheme[] = "Bearer ";
 	const struct rpcprof_tokens *tokens = &request->pull->config.tokens;
-	const char *said = header(request, "Authorization");
+	const char *said = pull_header(request, "Authorization");
 
 	if (tokens->read == NULL && tokens->control == NULL)
 		return RPCPROF_MAY_CONTROL; /* the address is this machine's alone */

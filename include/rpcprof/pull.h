@@ -15,7 +15,8 @@
  *     /debug/pprof/rpc          of everything so far, or of the next ?seconds=N
  *     /debug/pprof/delta_rpc    of the time since ?consumer=NAME came last
  *     /debug/pprof/goroutine    calls in flight
- *     /debug/rpcz               the last ?last=N calls: JSON, or ?format=table
+ *     /debug/rpcz               the last ?last=N calls: to browsers a page, else JSON; ?format=html,
+ *                               json or table
  *     /metrics                  counters and latencies, for Prometheus
  *     /healthz                  "ok", without a token
  *

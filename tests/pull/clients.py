@@ -3,13 +3,16 @@
 """clients.py PULL PROTO_DIRECTORY: pulls from PULL, the program of tests/pull/pull.c, with Python's
 HTTP client and with `go tool pprof`, and looks at what comes. Loopback only.
 """
+import base64
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
 import time
 import unittest
+import zlib
 
 from puller import HOME, READ, Profile, Puller
 
@@ -125,7 +128,38 @@ class Clients(Puller):
         table = self.ask("/debug/rpcz?last=3&format=table")
         self.assertEqual(table.headers["Content-Type"], "text/plain; charset=utf-8")
         self.assertIn("/a.B/<script>", table.body.decode())
-        for query in ("last=0", "last=1001", "last=x", "last=", "format=xml"):
+        self.do("end")
+
+    def test_last_calls_as_a_page(self):
+        self.start()
+        self.do("call 150 server /a.B/<script>alert(1)</script>")
+        self.do("begin /a.B/Slow")
+        browser = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+        pages = [self.ask("/debug/rpcz?last=7", headers=browser),
+                 self.ask("/debug/rpcz?last=7&format=html")]
+        for page in pages:
+            self.assertEqual(page.status, 200)
+            self.assertEqual(page.headers["Content-Type"], "text/html; charset=utf-8")
+            self.assertEqual(page.headers["X-Content-Type-Options"], "nosniff")
+            self.assertEqual(page.headers["Cache-Control"], "no-store")
+            self.assertEqual(page.headers["Referrer-Policy"], "no-referrer")
+            policy = page.headers["Content-Security-Policy"]
+            for rule in ("default-src 'none'", "base-uri 'none'", "frame-ancestors 'none'"):
+                self.assertIn(rule, policy)
+            # What the program says is data, never HTML.
+            self.assertNotIn(b"alert(1)", page.body)
+            data = re.search(rb'<script type="text/plain" id="data">([A-Za-z0-9+/=]+)</script>', page.body)
+            said = json.loads(zlib.decompress(base64.b64decode(data[1])))
+            self.assertIn("/a.B/<script>alert(1)</script>", said["names"])
+            self.assertEqual(len(said["calls"]["begin"]), 8)
+            self.assertEqual(sum(flags >> 1 & 1 for flags in said["calls"]["flags"]), 1)
+            self.assertEqual(sum(said["tree"]["calls"]), 7)
+            self.assertEqual(said["files"][0]["pid"], self.program.pid)
+        self.assertEqual(self.ask("/debug/rpcz?format=json", headers=browser).headers["Content-Type"],
+                         "application/json")
+        index = self.ask("/debug/pprof/").headers["Content-Security-Policy"]
+        self.assertNotIn("unsafe-inline", index)
+        for query in ("last=0", "last=1001", "last=x", "last=", "format=xml", "format=html&last=1001"):
             self.refused(self.ask("/debug/rpcz?" + query), 400)
         self.do("end")
 

@@ -3,9 +3,11 @@
  * The report: one HTML page that holds all it needs. The parts in page/ are put where page.html
  * names them. The data is JSON, compressed and in base 64, so that no name in it is ever HTML.
  */
-#include "cli/page_internal.h"
+#include "report/page_internal.h"
 
+#include <errno.h>
 #include <inttypes.h>
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
@@ -141,16 +143,17 @@ static void add_folds(json_t **columns, const struct calls *calls, const struct 
 	}
 }
 
-static void set_calls(json_t **data, const struct calls *calls)
+static void set_calls(json_t **data, const struct report_page *page)
 {
+	const struct calls *calls = page->calls;
 	json_t *of_calls[CALL_COLUMNS], *of_stages[STAGE_COLUMNS], *of_folds[FOLD_COLUMNS];
 
 	open_columns(of_calls, CALL_COLUMNS);
 	open_columns(of_stages, STAGE_COLUMNS);
 	open_columns(of_folds, FOLD_COLUMNS);
 	for (size_t i = 0; i < calls->call_count; i++) {
-		if (i % 1024 == 0)
-			progress("report", i, calls->call_count);
+		if (i % 1024 == 0 && page->progress != NULL)
+			page->progress("report", i, calls->call_count);
 		add_call(of_calls, calls, i);
 		add_stages(of_stages, calls, &calls->list[i]);
 		add_folds(of_folds, calls, &calls->list[i]);
@@ -184,29 +187,29 @@ static json_t *tree_json(const struct tree *tree)
 	return columns_json(columns, names, COLUMNS);
 }
 
-static json_t *data_json(const struct loaded *loaded, const struct page *page)
+static json_t *data_json(const struct report_page *page)
 {
-	const struct calls *calls = &loaded->calls;
+	const struct calls *calls = page->calls;
 	json_t *data = json_object();
 	char begin[24];
 
 	snprintf(begin, sizeof(begin), "%" PRId64,
 	         calls->call_count != 0 ? calls->list[0].begin_utc_ns : 0);
 	set(&data, "version", json_string(rpcprof_version()));
-	set(&data, "names", names_json(loaded->names));
+	set(&data, "names", names_json(page->names));
 	set(&data, "files", files_json(calls));
 	set(&data, "begin_utc_ns", json_string(begin)); /* more than a double holds */
 	set(&data, "left_out", json_integer((json_int_t)calls->left_out));
 	set(&data, "joined", json_integer((json_int_t)calls->joined));
-	set(&data, "why_not_joined", json_string(calls_why_not_joined(calls)));
+	set(&data, "why_not_joined", json_string(report_calls_why_not_joined(calls)));
 	set(&data, "has_dumps", json_boolean(calls->file_count != 0));
-	set(&data, "has_base", json_boolean(page->base != NULL));
-	set(&data, "of_calls", json_boolean(loaded->tree.of_calls));
-	set(&data, "type", json_string(rpcprof_pprof_text(loaded->names, loaded->tree.type)));
-	set(&data, "unit", json_string(rpcprof_pprof_text(loaded->names, loaded->tree.unit)));
+	set(&data, "has_base", json_boolean(page->has_base));
+	set(&data, "of_calls", json_boolean(page->tree->of_calls));
+	set(&data, "type", json_string(rpcprof_pprof_text(page->names, page->tree->type)));
+	set(&data, "unit", json_string(rpcprof_pprof_text(page->names, page->tree->unit)));
 	set(&data, "depth_max", json_integer(DEPTH_MAX));
-	set_calls(&data, calls);
-	set(&data, "tree", tree_json(&loaded->tree));
+	set_calls(&data, page);
+	set(&data, "tree", tree_json(page->tree));
 	return data;
 }
 
@@ -258,48 +261,45 @@ static uint8_t *compress_json(const json_t *data, uLongf *length)
 	return bytes;
 }
 
-static int put_data(FILE *out, const struct loaded *loaded, const struct page *page)
+static int put_data(FILE *out, const struct report_page *page)
 {
-	json_t *data = data_json(loaded, page);
+	json_t *data = data_json(page);
 	uLongf length = 0;
 	uint8_t *bytes = data != NULL ? compress_json(data, &length) : NULL;
 
 	json_decref(data);
 	if (bytes == NULL)
-		return complain(EXIT_SYSTEM, "more memory is needed than there is, or than 1 GiB; "
-		                             "--last N takes fewer calls");
+		return -ENOMEM;
 	put_base64(out, bytes, length);
 	free(bytes);
-	return EXIT_DONE;
+	return 0;
 }
 
-static int put_part(FILE *out, const char *name, size_t length, const struct loaded *loaded,
-                    const struct page *page)
+static int put_part(FILE *out, const char *name, size_t length, const struct report_page *page)
 {
-	for (const struct page_part *part = page_parts; part->name != NULL; part++)
+	for (const struct page_part *part = report_page_parts; part->name != NULL; part++)
 		if (strlen(part->name) == length && memcmp(part->name, name, length) == 0) {
 			fwrite(part->begin, 1, (size_t)(part->end - part->begin), out);
-			return EXIT_DONE;
+			return 0;
 		}
-	return put_data(out, loaded, page);
+	return put_data(out, page);
 }
 
 /* Copies page.html, with a part in place of each "<!-- name -->". */
-int page_write(FILE *out, const struct loaded *loaded, const struct page *page)
+int report_page_write(FILE *out, const struct report_page *page)
 {
 	static const char open[] = "<!-- ", close[] = " -->";
-	const char *at = page_html, *mark;
-	int status = EXIT_DONE;
+	const char *at = report_page_html, *mark;
+	int error = 0;
 
-	json_memory_limit();
-	while (status == EXIT_DONE && (mark = strstr(at, open)) != NULL) {
+	while (error == 0 && (mark = strstr(at, open)) != NULL) {
 		const char *name = mark + strlen(open);
 		const char *end = strstr(name, close);
 
 		fwrite(at, 1, (size_t)(mark - at), out);
-		status = put_part(out, name, (size_t)(end - name), loaded, page);
+		error = put_part(out, name, (size_t)(end - name), page);
 		at = end + strlen(close);
 	}
 	fputs(at, out);
-	return status;
+	return error;
 }

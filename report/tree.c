@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/tree_internal.h"
+#include "report/tree_internal.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "cli/rows_internal.h"
 
 struct child {
 	uint32_t parent, name;
@@ -18,7 +17,7 @@ static bool is_child(const void *array, size_t index, const void *key)
 	return node->parent == child->parent && node->name == child->name;
 }
 
-int64_t tree_child(struct tree *tree, size_t parent, uint32_t name)
+int64_t report_tree_child(struct tree *tree, size_t parent, uint32_t name)
 {
 	const struct child child = {(uint32_t)parent, name};
 	uint32_t hash = (uint32_t)rpcprof_pprof_hash(&child, sizeof(child), 0);
@@ -38,62 +37,50 @@ int64_t tree_child(struct tree *tree, size_t parent, uint32_t name)
 	return (int64_t)tree->count++;
 }
 
-static int out_of_memory(void)
+int report_tree_set_kind(struct tree *tree, const char *type, const char *unit, bool of_calls)
 {
-	return complain(EXIT_SYSTEM, "more memory is needed than there is, or than 1 GiB");
-}
+	int64_t type_id = rpcprof_pprof_string(tree->names, type);
+	int64_t unit_id = rpcprof_pprof_string(tree->names, unit);
 
-static uint32_t text_of(struct tree *tree, const char *text)
-{
-	int64_t id = rpcprof_pprof_string(tree->names, text);
-
-	return id < 0 ? 0 : (uint32_t)id;
-}
-
-int tree_set_kind(struct tree *tree, const char *path, const char *type, const char *unit,
-                  bool of_calls)
-{
-	uint32_t type_id = text_of(tree, type), unit_id = text_of(tree, unit);
-
-	if (type_id == 0 || (unit_id == 0 && unit[0] != '\0'))
-		return out_of_memory();
-	if (tree->type != 0 && (tree->type != type_id || tree->unit != unit_id ||
-	                        tree->of_calls != of_calls))
-		return complain(EXIT_BAD_INPUT, "%s: byte 0: sums up %s/%s, and the other file "
-		                                "%s/%s; compare files of one kind",
-		                path, type, unit, rpcprof_pprof_text(tree->names, tree->type),
-		                rpcprof_pprof_text(tree->names, tree->unit));
-	tree->type = type_id;
-	tree->unit = unit_id;
+	if (type_id < 0 || unit_id < 0)
+		return (int)(type_id < 0 ? type_id : unit_id);
+	if (tree->type != 0 && (tree->type != (uint32_t)type_id ||
+	                        tree->unit != (uint32_t)unit_id || tree->of_calls != of_calls))
+		return -EINVAL;
+	tree->type = (uint32_t)type_id;
+	tree->unit = (uint32_t)unit_id;
 	tree->of_calls = of_calls;
-	return EXIT_DONE;
+	return 0;
 }
 
-int tree_open(struct tree *tree, struct rpcprof_pprof *names)
+int report_tree_open(struct tree *tree, struct rpcprof_pprof *names)
 {
+	int64_t no_name = rpcprof_pprof_string(names, "(no symbol)");
+	int error;
+
 	*tree = (struct tree){.names = names};
-	if (rpcprof_pprof_reserve(names, &tree->nodes, 0, &tree->room, 1, sizeof(*tree->nodes)) != 0)
-		return out_of_memory();
-	tree->nodes[tree->count++] = (struct tree_node){0};
-	tree->no_name = text_of(tree, "(no symbol)");
-	return tree->no_name != 0 ? EXIT_DONE : out_of_memory();
+	if (no_name < 0)
+		return (int)no_name;
+	tree->no_name = (uint32_t)no_name;
+	error = rpcprof_pprof_reserve(names, &tree->nodes, 0, &tree->room, 1, sizeof(*tree->nodes));
+	if (error == 0)
+		tree->nodes[tree->count++] = (struct tree_node){0};
+	return error;
 }
 
-void tree_close(struct tree *tree)
+void report_tree_close(struct tree *tree)
 {
 	free(tree->nodes);
 	free(tree->index.buckets);
 	*tree = (struct tree){0};
 }
 
-int64_t *tree_totals(const struct tree *tree, int column)
+int64_t *report_tree_totals(const struct tree *tree, int column)
 {
 	int64_t *totals = reallocarray(NULL, tree->count, sizeof(*totals));
 
-	if (totals == NULL) {
-		out_of_memory();
+	if (totals == NULL)
 		return NULL;
-	}
 	for (size_t i = 0; i < tree->count; i++)
 		totals[i] = tree->nodes[i].column[column].self;
 	for (size_t i = tree->count; i-- > 1;) /* children come after their parents */
@@ -114,7 +101,7 @@ static void lay_out(struct rpcprof_stack *stack, const struct calls *calls, cons
 	for (; count < call->stage_count && count < RPCPROF_STACK_TIMERS; count++)
 		spans[count] = (struct rpcprof_span){
 			.begin = call_clip(stages[count].offset_ns, call->duration_ns),
-			.end = call_clip(call_stage_end(&stages[count]), call->duration_ns),
+			.end = call_clip(report_stage_end(&stages[count]), call->duration_ns),
 			.thread = stages[count].thread,
 			.tag = stages[count].tag};
 	rpcprof_stack_lay(stack, call->duration_ns, spans, count);
@@ -134,31 +121,31 @@ static int add_stack(struct tree *tree, const struct call *call, const struct rp
                      int column)
 {
 	uint32_t nodes[RPCPROF_STACK_NODES];
-	int64_t side = tree_child(tree, 0, call->side);
-	int64_t at = side < 0 ? -1 : tree_child(tree, (size_t)side, call->method);
+	int64_t side = report_tree_child(tree, 0, call->side);
+	int64_t at = side < 0 ? -1 : report_tree_child(tree, (size_t)side, call->method);
 
 	for (uint32_t i = 0; i < stack->count; i++) {
 		const struct rpcprof_stack_node *node = &stack->nodes[i];
 		struct tree_values *values;
 
 		if (i > 0)
-			at = tree_child(tree, nodes[node->parent], node->tag);
+			at = report_tree_child(tree, nodes[node->parent], node->tag);
 		if (at < 0)
-			return out_of_memory();
+			return -ENOMEM;
 		nodes[i] = (uint32_t)at;
 		values = &tree->nodes[at].column[column];
 		add_saturating(&values->self, clamp(node->self_ns));
 		add_saturating(i > 0 ? &values->stages : &values->calls, clamp(node->count));
 	}
-	return EXIT_DONE;
+	return 0;
 }
 
-int tree_add_calls(struct tree *tree, const struct calls *calls, int column)
+int report_tree_add_calls(struct tree *tree, const struct calls *calls, int column)
 {
 	struct rpcprof_stack stack;
-	int status = tree_set_kind(tree, calls->files[0].path, "wall", "nanoseconds", true);
+	int error = report_tree_set_kind(tree, "wall", "nanoseconds", true);
 
-	for (size_t i = 0; status == EXIT_DONE && i < calls->call_count; i++) {
+	for (size_t i = 0; error == 0 && i < calls->call_count; i++) {
 		const struct call *call = &calls->list[i];
 
 		if (call->in_flight) {
@@ -166,7 +153,7 @@ int tree_add_calls(struct tree *tree, const struct calls *calls, int column)
 			continue;
 		}
 		lay_out(&stack, calls, call);
-		status = add_stack(tree, call, &stack, column);
+		error = add_stack(tree, call, &stack, column);
 	}
-	return status;
+	return error;
 }
