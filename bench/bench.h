@@ -78,6 +78,8 @@ uint64_t bench_rpc8(uint64_t count, uint32_t thread);
 uint64_t bench_drain(uint64_t count, uint32_t thread);
 uint64_t bench_snapshot(uint64_t count, uint32_t thread);
 
+/* export.c: the length of what metrics_write wrote; 0: it did not run */
+extern size_t bench_metrics_bytes;
 /* export.c: the profile of pprof_sample into a file; an exit status */
 int bench_write_samples(const char *path);
 

@@ -124,6 +124,14 @@ static void print_drops(void)
 	       (unsigned long long)all.torn);
 }
 
+#ifdef BENCH_EXPORT
+static void print_bytes(void)
+{
+	if (bench_metrics_bytes != 0)
+		printf("metrics_write: %zu bytes\n", bench_metrics_bytes);
+}
+#endif
+
 static unsigned number(const char *text, const char *what, unsigned least, unsigned most,
                        struct argp_state *state)
 {
@@ -199,6 +207,9 @@ static void run_and_show(void)
 		if (options.only == NULL)
 			bench_print_targets(rows, row_count);
 		print_drops();
+#ifdef BENCH_EXPORT
+		print_bytes();
+#endif
 	}
 }
 

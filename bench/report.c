@@ -28,6 +28,7 @@ static const struct target {
 	{"snapshot_stat_shuffled, ns", "snapshot_stat_shuffled", NULL, 1, 0, 1, 25, false},
 	{"aggregate_stat, ns", "aggregate_stat", NULL, 1, 0, 1, 150, false},
 	{"pprof_sample, ns", "pprof_sample", NULL, 1, 0, 1, 600, false},
+	{"metrics_write, ms", "metrics_write", NULL, 1, 0, 1e-6, 50, false},
 	{"peer_go_pprof_write / pprof_sample", "peer_go_pprof_write", "pprof_sample", 1, 1, 1, 5,
 	 true},
 	{"peer_grpcgo_rpc8 / rpc8", "peer_grpcgo_rpc8", "rpc8", 1, 1, 1, 8, true},
