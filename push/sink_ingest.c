@@ -7,7 +7,6 @@
 
 #include <inttypes.h>
 #include <jansson.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,12 +45,6 @@ static char *make_path(const struct rpcprof_session *session, const char *format
 	return path;
 }
 
-static enum rpcprof_delivery no_memory(struct rpcprof_reply *reply)
-{
-	snprintf(reply->message, sizeof(reply->message), "no memory for the request");
-	return RPCPROF_NOT_NOW;
-}
-
 enum rpcprof_delivery rpcprof_sink_ingest(void *arg, const struct rpcprof_session *session,
                                           struct rpcprof_reply *reply)
 {
@@ -61,7 +54,7 @@ enum rpcprof_delivery rpcprof_sink_ingest(void *arg, const struct rpcprof_sessio
 	char *path = make_path(session, "&format=pprof");
 
 	if (path == NULL)
-		return no_memory(reply);
+		return rpcprof_sink_no_memory(reply);
 	request.path = path;
 	delivery = rpcprof_http_ask(arg, &request, reply);
 	free(path);
@@ -142,7 +135,7 @@ enum rpcprof_delivery rpcprof_sink_ingest_form(void *arg, const struct rpcprof_s
 	if (request.form != NULL)
 		delivery = rpcprof_http_ask(arg, &request, reply);
 	else
-		delivery = no_memory(reply);
+		delivery = rpcprof_sink_no_memory(reply);
 	curl_mime_free(request.form);
 	free(path);
 	free(config);

@@ -5,7 +5,6 @@
  */
 #include "push/sink_internal.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "parca_push.pb-c.h"
@@ -74,15 +73,7 @@ enum rpcprof_delivery rpcprof_sink_parca(void *arg, const struct rpcprof_session
 		.path = "/parca.profilestore.v1alpha1.ProfileStoreService/WriteRaw",
 		.content_type = "application/grpc+proto",
 		.answer_type = "application/grpc", .grpc = true};
-	enum rpcprof_delivery delivery;
-	uint8_t *body = pack(session, &request.length);
 
-	if (body == NULL) {
-		snprintf(reply->message, sizeof(reply->message), "no memory for the request");
-		return RPCPROF_NOT_NOW;
-	}
-	request.body = body;
-	delivery = rpcprof_http_ask(arg, &request, reply);
-	free(body);
-	return delivery;
+	request.body = pack(session, &request.length);
+	return rpcprof_sink_ask(arg, &request, reply);
 }

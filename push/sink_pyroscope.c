@@ -5,7 +5,6 @@
  */
 #include "push/sink_internal.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "push/labels_internal.h"
@@ -58,15 +57,7 @@ enum rpcprof_delivery rpcprof_sink_pyroscope(void *arg, const struct rpcprof_ses
 	struct rpcprof_http_request request = {.path = "/push.v1.PusherService/Push",
 	                                       .content_type = "application/proto",
 	                                       .answer_type = "application/proto"};
-	enum rpcprof_delivery delivery;
-	uint8_t *body = pack(session, &request.length);
 
-	if (body == NULL) {
-		snprintf(reply->message, sizeof(reply->message), "no memory for the request");
-		return RPCPROF_NOT_NOW;
-	}
-	request.body = body;
-	delivery = rpcprof_http_ask(arg, &request, reply);
-	free(body);
-	return delivery;
+	request.body = pack(session, &request.length);
+	return rpcprof_sink_ask(arg, &request, reply);
 }

@@ -68,18 +68,9 @@ static void both_give_and_take(int thread)
 	(void)take();
 }
 
-static unsigned taken(void)
-{
-	unsigned count = 0;
-
-	for (unsigned i = 0; i < 32; i++)
-		count += execution.out[i];
-	return count;
-}
-
 static void two_cells_in_one_place_each(void)
 {
-	REQUIRE(taken() + fixture_depot_cells() == 2);
+	REQUIRE(fixture_out() + fixture_depot_cells() == 2);
 }
 
 /* Thread 0 gives its stash back as a chain; the others take from it. */
@@ -104,7 +95,7 @@ static void flush_or_refill(int thread)
 
 static void three_cells_in_one_place_each(void)
 {
-	REQUIRE(taken() + fixture_depot_cells() == 3);
+	REQUIRE(fixture_out() + fixture_depot_cells() == 3);
 }
 
 /* A reader that still copies a record whose cell goes to the depot. */
@@ -174,9 +165,9 @@ static void steal_or_steal(int thread)
 
 static void history_is_counted(void)
 {
-	REQUIRE(rpcprof_map.shared->history_stats + taken() == 2);
+	REQUIRE(rpcprof_map.shared->history_stats + fixture_out() == 2);
 	REQUIRE(rpcprof_map.shared->thread[0].displaced +
-	        rpcprof_map.shared->thread[1].displaced == taken());
+	        rpcprof_map.shared->thread[1].displaced == fixture_out());
 }
 
 /* A thread that exits hands its slot of counters on. */

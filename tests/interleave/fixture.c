@@ -142,6 +142,15 @@ void fixture_append(struct rpcprof_stat stat, uint32_t tag, uint64_t begin, uint
 	rpcprof_stat_append(stat, &timer);
 }
 
+unsigned fixture_out(void)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < 32; i++)
+		count += execution.out[i];
+	return count;
+}
+
 unsigned fixture_depot_cells(void)
 {
 	uint32_t chain = (uint32_t)rpcprof_map.shared->depot, cell;

@@ -39,6 +39,9 @@ void fixture_whole(const struct rpcprof_cell *cell, uint32_t n);
 /* A finished timer of a thread that did not begin the Stat, with explicit ticks. */
 void fixture_append(struct rpcprof_stat stat, uint32_t tag, uint64_t begin, uint64_t end);
 
+/* The sum of execution.out. */
+unsigned fixture_out(void);
+
 /* Cells that lie in the depot, by the links. */
 unsigned fixture_depot_cells(void);
 
