@@ -22,9 +22,9 @@ newer_go() {
 # which linkers since Go 1.23 refuse unless told to.
 build_server() {
 	server=$PWD/build/peers/$1
-	mkdir -p build/peers
 	(cd "tests/peers/$1" && "$go" build -ldflags=-checklinkname=0 -o "$server" \
 		"$("$go" list -f '{{.ImportPath}}' tool)") >"build/peers/$1.build.log" 2>&1
 }
 
 go=$(newer_go) || die "no Go $go_needed: $go_module cannot be had"
+mkdir -p build/peers

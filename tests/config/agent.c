@@ -3,27 +3,50 @@
  * agent CALLS [fork]: records so many calls, in a forked child as well, and knows of its
  * configuration only what is around it. Prints what became of the profiles of the first server, or
  * does not wait for it if AGENT_STOP_MS says how long the end may take.
+ *
+ * agent -: records what the lines of its input say, "server /shop.Cart/Add 0 20": the side, method,
+ * status and number of calls. It is also what scripts/test-peers pushes with.
  */
 #include <rpcprof/agent.h>
 #include <rpcprof/rpcprof.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/include/quiet_fork.h"
 
-static void record(int calls)
+static void record(uint32_t side, const char *name, int status, int calls)
 {
-	uint32_t method = rpcprof_tag_intern(RPCPROF_TAG_METHOD, "/shop.Cart/Add", (size_t)-1);
+	uint32_t method = rpcprof_tag_intern(RPCPROF_TAG_METHOD, name, (size_t)-1);
 
 	for (int i = 0; i < calls; i++) {
-		struct rpcprof_stat stat = rpcprof_stat_begin(RPCPROF_TAG_SERVER);
+		struct rpcprof_stat stat = rpcprof_stat_begin(side);
 
 		rpcprof_stat_set_method(stat, method);
 		RPCPROF_LAP(stat, "/handler");
+		rpcprof_stat_set_status(stat, status);
 		rpcprof_stat_end(stat);
 	}
+}
+
+static void record_input(void)
+{
+	char side[8], method[128];
+	int status, calls;
+
+	while (scanf("%7s %127s %d %d", side, method, &status, &calls) == 4)
+		record(strcmp(side, "client") == 0 ? RPCPROF_TAG_CLIENT : RPCPROF_TAG_SERVER, method,
+		       status, calls);
+}
+
+static void record_what(const char *calls)
+{
+	if (strcmp(calls, "-") == 0)
+		record_input();
+	else
+		record(RPCPROF_TAG_SERVER, "/shop.Cart/Add", 0, atoi(calls));
 }
 
 int main(int argc, char **argv)
@@ -40,12 +63,12 @@ int main(int argc, char **argv)
 		fprintf(stderr, "%s\n", error);
 		return 1;
 	}
-	record(atoi(argv[1]));
+	record_what(argv[1]);
 	if (argc > 2) {
 		pid_t child = quiet_fork();
 
 		if (child == 0) {
-			record(atoi(argv[1]));
+			record_what(argv[1]);
 			_exit(rpcprof_agent_stop(10000) == 0 ? 0 : 2);
 		}
 		if (waitpid(child, &status, 0) != child || status != 0)

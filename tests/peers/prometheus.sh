@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# prometheus.sh TEXT: Prometheus's own tool reads what the program TEXT prints, and runs the alerts of
-# examples/grafana on series that fire them and series that do not.
+# prometheus.sh BUILD: Prometheus's own tool reads what a program of ours prints, and runs the alerts of
+# examples/grafana on series that fire them and series that do not; Prometheus itself scrapes another.
 set -eu
-text=$1
+text=$1/tests/metrics/metrics_text
 dir=$(mktemp -d) && trap 'rm -rf "$dir"' EXIT
 
 check_metrics() {
@@ -21,3 +21,4 @@ check_metrics 1000 10
 promtool check config examples/grafana/prometheus.yaml
 promtool test rules examples/grafana/alerts_test.yaml
 echo "--- PASS promtool test rules"
+python3 tests/peers/prometheus.py "$1/tests/pull/peer_pull" examples/grafana

@@ -3,8 +3,9 @@
  * A program on gRPC core that knows nothing of rpcprof, but for the set-up if it is compiled with
  * grpc_wrap.h. Its tags are numbers, no addresses.
  *
- *     core serve CALLS            prints its port, answers so many calls
- *     core call PORT CALLS QUEUE  makes them, on a `next` or a `pluck` queue
+ *     core serve CALLS                      prints its port, answers so many calls
+ *     core call PORT CALLS QUEUE [METHODS]  makes them, on a `next` or a `pluck` queue; of so many
+ *                                           methods in turn, Say0, Say1, ..., else of Say
  *
  * Exit status: 7 if all is as it should be, which nothing else gives.
  */
@@ -128,11 +129,12 @@ static void serve(unsigned calls)
 }
 
 /* All in one batch. */
-static void call_one(grpc_channel *channel, grpc_completion_queue *queue, bool pluck)
+static void call_one(grpc_channel *channel, grpc_completion_queue *queue, bool pluck,
+                     const char *method)
 {
-	grpc_call *call = grpc_channel_create_call(channel, NULL, 0, queue,
-	                                           grpc_slice_from_static_string(METHOD), NULL,
-	                                           soon(), NULL);
+	grpc_slice name = grpc_slice_from_copied_string(method);
+	grpc_call *call = grpc_channel_create_call(channel, NULL, 0, queue, name, NULL, soon(),
+	                                           NULL);
 	grpc_byte_buffer *received = NULL, *sent = message("hello");
 	grpc_metadata_array header, trailers;
 	grpc_slice details;
@@ -166,21 +168,25 @@ static void call_one(grpc_channel *channel, grpc_completion_queue *queue, bool p
 	grpc_metadata_array_destroy(&header);
 	grpc_metadata_array_destroy(&trailers);
 	grpc_slice_unref(details);
+	grpc_slice_unref(name);
 }
 
-static void call(const char *port, unsigned calls, bool pluck)
+static void call(const char *port, unsigned calls, bool pluck, unsigned methods)
 {
 	grpc_channel_credentials *credentials = grpc_insecure_credentials_create();
 	grpc_completion_queue *queue = pluck ? grpc_completion_queue_create_for_pluck(NULL)
 	                                     : grpc_completion_queue_create_for_next(NULL);
 	grpc_channel *channel;
-	char address[32];
+	char address[32], method[64] = METHOD;
 
 	snprintf(address, sizeof(address), "127.0.0.1:%s", port);
 	channel = grpc_channel_create(address, credentials, NULL);
 	grpc_channel_credentials_release(credentials);
-	while (calls-- > 0)
-		call_one(channel, queue, pluck);
+	for (unsigned i = 0; i < calls; i++) {
+		if (methods > 0)
+			snprintf(method, sizeof(method), METHOD "%u", i % methods);
+		call_one(channel, queue, pluck, method);
+	}
 	grpc_channel_destroy(channel);
 	grpc_completion_queue_shutdown(queue);
 	grpc_completion_queue_destroy(queue);
@@ -213,13 +219,15 @@ static void dump(void) {}
 
 int main(int argc, char **argv)
 {
-	check(argc == 3 || argc == 5, "core serve CALLS | core call PORT CALLS QUEUE");
+	check(argc == 3 || argc == 5 || argc == 6,
+	      "core serve CALLS | core call PORT CALLS QUEUE [METHODS]");
 	record();
 	grpc_init();
 	if (argc == 3)
 		serve((unsigned)atoi(argv[2]));
 	else
-		call(argv[2], (unsigned)atoi(argv[3]), strcmp(argv[4], "pluck") == 0);
+		call(argv[2], (unsigned)atoi(argv[3]), strcmp(argv[4], "pluck") == 0,
+		     argc == 6 ? (unsigned)atoi(argv[5]) : 0);
 	grpc_shutdown();
 	dump();
 	return 7;

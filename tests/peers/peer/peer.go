@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package peer is what the tests against servers share. Environment: PEER_SERVER, the server's
-// program; PEER_PUSH, the program of tests/push/push.c.
+// program; PEER_BUILD, the directory where rpcprof was built with its tests.
 package peer
 
 import (
@@ -29,30 +29,49 @@ func FreePort() string {
 	return strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
 }
 
-// Run starts the server in a directory of its own, runs the tests when it is ready, and ends.
-func Run(m *testing.M, isReady func() bool, args func(dir string) []string) {
-	dir, err := os.MkdirTemp("", "peer")
+// Program of rpcprof's build: "rpcprof", "tests/push/peer_push".
+func Program(name string) string {
+	return filepath.Join(os.Getenv("PEER_BUILD"), name)
+}
+
+var (
+	server      *exec.Cmd
+	startServer func() bool
+)
+
+// start starts the server on what dir holds; whether it became ready.
+func start(dir string, args []string, isReady func() bool) bool {
+	log, err := os.OpenFile(filepath.Join(dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		panic(err)
 	}
-	log, err := os.Create(filepath.Join(dir, "log"))
-	if err != nil {
-		panic(err)
-	}
-	server := exec.Command(os.Getenv("PEER_SERVER"), args(dir)...)
+	defer log.Close()
+	server = exec.Command(os.Getenv("PEER_SERVER"), args...)
 	server.Dir = dir
 	server.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	server.Stdout, server.Stderr = log, log
 	if err := server.Start(); err != nil {
 		panic(err)
 	}
-	code := 1
 	for range 600 {
 		if isReady() {
-			code = m.Run()
-			break
+			return true
 		}
 		time.Sleep(100 * time.Millisecond)
+	}
+	return false
+}
+
+// Run starts the server in a directory of its own, runs the tests when it is ready, and ends.
+func Run(m *testing.M, isReady func() bool, args func(dir string) []string) {
+	dir, err := os.MkdirTemp("", "peer")
+	if err != nil {
+		panic(err)
+	}
+	startServer = func() bool { return start(dir, args(dir), isReady) }
+	code := 1
+	if startServer() {
+		code = m.Run()
 	}
 	server.Process.Kill()
 	server.Wait()
@@ -62,6 +81,19 @@ func Run(m *testing.M, isReady func() bool, args func(dir string) []string) {
 	}
 	os.RemoveAll(dir)
 	os.Exit(code)
+}
+
+// Restart ends the server as its operator does, and starts it again when it was away for a while.
+func Restart(t *testing.T, away time.Duration) {
+	t.Helper()
+	server.Process.Signal(syscall.SIGTERM)
+	if err := server.Wait(); err != nil {
+		t.Fatalf("the server does not end well: %v", err)
+	}
+	time.Sleep(away)
+	if !startServer() {
+		t.Fatal("the server does not come back")
+	}
 }
 
 // Push runs the program; the counters that it printed.
@@ -74,7 +106,7 @@ func Push(t *testing.T, args ...string) map[string]string {
 func Start(t *testing.T, args ...string) func() map[string]string {
 	t.Helper()
 	var out strings.Builder
-	push := exec.Command(os.Getenv("PEER_PUSH"), args...)
+	push := exec.Command(Program("tests/push/peer_push"), args...)
 	push.Stdout, push.Stderr = &out, &out
 	if err := push.Start(); err != nil {
 		t.Fatal(err)
