@@ -73,7 +73,7 @@ struct rpcprof_sink {
 
 /** How the server at a URL is spoken to. */
 enum rpcprof_push_protocol {
-	RPCPROF_PUSH_PYROSCOPE = 0, /* push.v1.PusherService/Push: Pyroscope 1.0 and later, Alloy */
+	RPCPROF_PUSH_PYROSCOPE = 0, /* push.v1.PusherService/Push: Pyroscope 1.0, Alloy 1.7 */
 	RPCPROF_PUSH_INGEST = 1,    /* POST /ingest, raw pprof: the same */
 	RPCPROF_PUSH_INGEST_FORM = 2, /* POST /ingest with sample_type_config: Pyroscope 0.x too */
 	RPCPROF_PUSH_AUTOPGO = 3,     /* POST /api/profile/<application> */
