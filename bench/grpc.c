@@ -22,20 +22,24 @@
 static struct {
 	unsigned rounds, calls, outstanding, memory;
 	const char *only;
-	const char *with, *without;
 } options = {.rounds = 40, .calls = 1000};
+
+/* Built with rpcprof, without, and as that but preloaded, switched on and off. */
+enum program { WITH, WITHOUT, PRELOADED, PRELOADED_OFF, PROGRAMS };
 
 static const struct mode {
 	char letter;
 	const char *text;
-	bool without; /* the build without rpcprof; its figures are the divisor */
+	enum program program, other; /* whose figures, the switch off, are the divisor */
 	double limit; /* of the ratio; 0: the interval should hold 1 */
 } modes[] = {
-	{MODE_OFF, "off / without rpcprof", true, 0},
-	{MODE_ON, "wrapped calls / off", false, INFINITY},
-	{MODE_LAPS, "laps / off", false, 1.015},
-	{MODE_TIMERS, "8 timers a side / off", false, 1.025},
-	{MODE_EXPORTER, "laps and exporter / off", false, INFINITY},
+	{MODE_OFF, "off / without rpcprof", WITH, WITHOUT, 0},
+	{MODE_ON, "wrapped calls / off", WITH, WITH, INFINITY},
+	{MODE_LAPS, "laps / off", WITH, WITH, 1.015},
+	{MODE_TIMERS, "8 timers a side / off", WITH, WITH, 1.025},
+	{MODE_EXPORTER, "laps and exporter / off", WITH, WITH, INFINITY},
+	{MODE_OFF, "preloaded, off / without", PRELOADED_OFF, WITHOUT, 0},
+	{MODE_OFF, "preloaded / without", PRELOADED, WITHOUT, INFINITY},
 };
 #define MODES (sizeof(modes) / sizeof(modes[0]))
 
@@ -44,7 +48,8 @@ struct pairs {
 	double answers[ROUNDS_MAX][2][ANSWERS];
 };
 
-static struct bench_process *with, *without;
+static const char *commands[PROGRAMS];
+static struct bench_process *processes[PROGRAMS];
 
 static void ask(struct bench_process *process, char mode, unsigned outstanding, unsigned calls,
                 double *answers)
@@ -57,25 +62,34 @@ static void ask(struct bench_process *process, char mode, unsigned outstanding, 
 
 static void stop(void)
 {
-	if (with != NULL)
-		bench_process_stop(with);
-	if (without != NULL)
-		bench_process_stop(without);
+	for (int i = 0; i < PROGRAMS; i++) {
+		if (processes[i] != NULL)
+			bench_process_stop(processes[i]);
+		processes[i] = NULL;
+	}
 }
 
-/* New processes, with the ring touched once and all of the code run. Where a process's memory
- * happens to lie makes a difference of some per cent, so no pair of processes has all rounds. */
-static void restart(void)
+/* The ring is touched once, and all of the code has run. */
+static void start(enum program program)
 {
 	double answers[ANSWERS];
 
-	stop();
-	with = bench_process_start(options.with);
-	without = bench_process_start(options.without);
-	if (with == NULL || without == NULL)
+	if (processes[program] != NULL)
+		return;
+	processes[program] = bench_process_start(commands[program]);
+	if (processes[program] == NULL)
 		exit(1);
-	ask(with, MODE_LAPS, OUTSTANDING_MAX, WARM_UP, answers);
-	ask(without, MODE_OFF, OUTSTANDING_MAX, WARM_UP, answers);
+	ask(processes[program], program == WITH ? MODE_LAPS : MODE_OFF, OUTSTANDING_MAX, WARM_UP,
+	    answers);
+}
+
+/* New processes. Where a process's memory happens to lie makes a difference of some per cent, so no
+ * pair of processes has all rounds. */
+static void restart(const struct mode *mode)
+{
+	stop();
+	start(mode->program);
+	start(mode->other);
 }
 
 static void measure_pair(const struct mode *mode, unsigned outstanding, bool other_first,
@@ -83,12 +97,14 @@ static void measure_pair(const struct mode *mode, unsigned outstanding, bool oth
 {
 	for (int i = 0; i < 2; i++) {
 		bool other = (i == 0) == other_first;
+		enum program program = mode->program;
 		char letter = mode->letter;
 
-		if (other)
+		if (other) {
+			program = mode->other;
 			letter = MODE_OFF;
-		ask(other && mode->without ? without : with, letter, outstanding, options.calls,
-		    answers[other]);
+		}
+		ask(processes[program], letter, outstanding, options.calls, answers[other]);
 	}
 }
 
@@ -167,7 +183,7 @@ static void measure(unsigned outstanding)
 	for (size_t i = 0; i < MODES; i++)
 		for (unsigned round = 0; chosen(&modes[i]) && round < options.rounds; round++) {
 			if (round % ROUNDS_PER_PROCESS == 0)
-				restart();
+				restart(&modes[i]);
 			measure_pair(&modes[i], outstanding, round % 2 != 0,
 			             pairs[i].answers[round]);
 		}
@@ -191,12 +207,12 @@ static void measure_memory(void)
 {
 	unsigned done = 0;
 
-	restart();
+	start(WITH);
 	printf("\n%10s %12s %12s\n", "calls", "client KiB", "server KiB");
 	for (unsigned more = 100000; done < options.memory; more = options.memory / 10) {
 		double answers[ANSWERS];
 
-		ask(with, MODE_TIMERS, OUTSTANDING_MAX, more, answers);
+		ask(processes[WITH], MODE_TIMERS, OUTSTANDING_MAX, more, answers);
 		done += more;
 		printf("%10u %12.0f %12.0f\n", done, answers[CLIENT_RSS_KIB],
 		       answers[SERVER_RSS_KIB]);
@@ -234,12 +250,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		options.memory = number(arg, "memory", 1000000, 1000000000, state);
 		return 0;
 	case ARGP_KEY_ARG:
-		if (state->arg_num > 1)
+		if (state->arg_num >= PROGRAMS)
 			return ARGP_ERR_UNKNOWN;
-		*(state->arg_num == 0 ? &options.with : &options.without) = arg;
+		commands[state->arg_num] = arg;
 		return 0;
 	case ARGP_KEY_END:
-		if (state->arg_num != 2)
+		if (state->arg_num != PROGRAMS)
 			argp_usage(state);
 		return 0;
 	default:
@@ -253,11 +269,11 @@ int main(int argc, char **argv)
 		{"rounds", 'r', "COUNT", 0, "Pairs of rounds (40)", 0},
 		{"calls", 'c', "COUNT", 0, "Calls in a round (1000)", 0},
 		{"outstanding", 'o', "COUNT", 0, "Calls at one time (1, then 64)", 0},
-		{"only", 'O', "TEXT", 0, "Only what holds TEXT: off, wrapped, laps, ...", 0},
+		{"only", 'O', "TEXT", 0, "Only what holds TEXT: off, wrapped, laps, preloaded, ...", 0},
 		{"memory", 'm', "CALLS", 0,
 		 "Instead: resident memory over so many calls, 1000000 at least", 0},
 		{0}};
-	static const struct argp argp = {known, parse, "WITH WITHOUT",
+	static const struct argp argp = {known, parse, "WITH WITHOUT PRELOADED PRELOADED-OFF",
 	                                 "What rpcprof costs a gRPC service on loopback.",
 	                                 NULL, NULL, NULL};
 
