@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "export/channel_internal.h"
 #include "export/exporter_internal.h"
 #include "rpcprof/control.h"
 #include "thread_internal.h"
@@ -64,6 +65,7 @@ static void child(void)
 	memset(&state, 0, sizeof(state));
 	pthread_mutex_init(&state.lock, NULL);
 	is_exporter = false;
+	rpcprof_channel_inherit();
 	rpcprof_exporter_forget(&exporter);
 	rpcprof_profiles_forget();
 	rpcprof_collector_forget();
@@ -71,7 +73,7 @@ static void child(void)
 
 static void watch_forks(void)
 {
-	(void)pthread_atfork(NULL, NULL, child);
+	(void)pthread_atfork(rpcprof_channel_before_fork, rpcprof_channel_after_fork, child);
 }
 
 void rpcprof_exporter_watch_forks(void)
@@ -279,6 +281,7 @@ int rpcprof_exporter_get_stats(struct rpcprof_exporter_stats *stats)
 	now.negative = totals.negative;
 	now.series = totals.series;
 	now.label_sets = totals.label_sets;
+	rpcprof_channel_counts(&now.requests, &now.requests_refused);
 	memcpy(stats, &now, size);
 	return 0;
 }

@@ -10,6 +10,7 @@
  *                            aggregate
  *   collector (exporter_collect.c) the aggregate: collections, and taking differences
  *   state (exporter.c)       what the thread and its callers tell each other
+ *   channel (channel.c)      file numbers; nothing else is taken under it, and fork() takes it
  *
  * No file is written and no callback called under the collector's.
  */

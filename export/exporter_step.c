@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "export/channel_internal.h"
 #include "rpcprof/control.h"
 
 #define LABEL_SETS_WARNING 34 /* times the three sample types: more than 100 series */
@@ -47,6 +48,18 @@ static int open_directory(struct rpcprof_directory *directory,
 	return directory->path != NULL ? 0 : -ENOMEM;
 }
 
+/* Profiles are made without it too. */
+static void open_channel(void)
+{
+	int error = rpcprof_channel_open();
+	char reason[64];
+
+	if (error != 0)
+		rpcprof_log(RPCPROF_LOG_WARNING,
+		            "rpcprof_exporter_start: children can ask for nothing: socketpair: %s",
+		            strerror_r(-error, reason, sizeof(reason)));
+}
+
 int rpcprof_exporter_open(struct rpcprof_exporter *exporter,
                           const struct rpcprof_exporter_config *config)
 {
@@ -75,6 +88,7 @@ int rpcprof_exporter_open(struct rpcprof_exporter *exporter,
 		rpcprof_exporter_close(exporter);
 		return error;
 	}
+	open_channel();
 	now = now_of(&map, rpcprof_clock_now());
 	rpcprof_window_open(&exporter->window, &now, (int64_t)config->interval_s * 1000000000);
 	rpcprof_pace_open(&exporter->pace, core.capacity, now.monotonic_ns);
@@ -91,6 +105,7 @@ void rpcprof_exporter_forget(struct rpcprof_exporter *exporter)
 
 void rpcprof_exporter_close(struct rpcprof_exporter *exporter)
 {
+	rpcprof_channel_close();
 	rpcprof_backends_close(exporter);
 	/* In this order, as in rpcprof_consumer_close(). */
 	free(__atomic_exchange_n(&exporter->directory.path, NULL, __ATOMIC_RELAXED));
@@ -130,19 +145,25 @@ static uint64_t tick_of_end(const struct rpcprof_exporter *exporter,
 	return rpcprof_clock_ticks_at(map, end_ns);
 }
 
+static int64_t shorter(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
 int64_t rpcprof_exporter_step(struct rpcprof_exporter *exporter, bool flush)
 {
-	int64_t begin = 0, end = 0, collected, wait, due_in;
+	int64_t begin = 0, end = 0, collected, wait;
 	struct rpcprof_window_now now;
 	struct rpcprof_clock_map map;
 	uint64_t ticks, until = 0;
-	bool close;
+	bool close, asked;
 
 	if (rpcprof_clock_map_get(&map) != 0)
 		return 1000000000;
 	ticks = rpcprof_clock_now();
 	now = now_of(&map, ticks);
-	close = rpcprof_window_due(&exporter->window, &now) || flush;
+	asked = rpcprof_channel_look(now.monotonic_ns);
+	close = rpcprof_window_due(&exporter->window, &now) || flush || asked;
 	if (close) {
 		rpcprof_window_next(&exporter->window, &now, &begin, &end);
 		until = tick_of_end(exporter, &map, ticks, now.utc_ns, end);
@@ -150,8 +171,10 @@ int64_t rpcprof_exporter_step(struct rpcprof_exporter *exporter, bool flush)
 	collected = rpcprof_collector_collect(until);
 	if (close)
 		close_window(exporter, begin, end);
+	if (asked)
+		rpcprof_channel_answer(exporter->last_result);
 	wait = rpcprof_pace_next(&exporter->pace, collected > 0 ? (uint64_t)collected : 0,
 	                         now.monotonic_ns);
-	due_in = rpcprof_window_wait(&exporter->window, &now);
-	return wait < due_in ? wait : due_in;
+	wait = shorter(wait, rpcprof_window_wait(&exporter->window, &now));
+	return shorter(wait, rpcprof_channel_wait(now.monotonic_ns));
 }

@@ -3,6 +3,9 @@
  * Forked children have the parent's connections, but neither its threads nor the state of its TLS.
  * They close the sockets as numbers and touch nothing else: no word goes out on them.
  */
+#include <errno.h>
+
+#include "export/channel_internal.h"
 #include "export/metrics_internal.h"
 #include "push/push_internal.h"
 #include "service/service_internal.h"
@@ -32,9 +35,33 @@ static void child(void)
 	pthread_mutex_init(&lock, NULL);
 }
 
+struct change {
+	struct rpcprof_label label;
+	int status;
+};
+
+static void change_one(void *arg, struct rpcprof_push *push)
+{
+	struct change *change = arg;
+	int error = rpcprof_push_set_label(push, change->label.name, change->label.value);
+
+	if (change->status == 0 || change->status == -ENOENT)
+		change->status = error;
+}
+
+/* What a child asks for. */
+static int change_all(const char *name, const char *value)
+{
+	struct change change = {{name, value}, -ENOENT};
+
+	rpcprof_push_walk(change_one, &change);
+	return change.status;
+}
+
 static void watch(void)
 {
 	(void)pthread_atfork(prepare, parent, child);
+	rpcprof_channel_labels_set(change_all);
 	rpcprof_metrics_add_source(rpcprof_push_write_metrics);
 	service_pushes_set(rpcprof_push_tell);
 }

@@ -97,13 +97,45 @@ int rpcprof_exporter_stop(void);
  * Closes the window now: what has ended so far is in the directory when this returns.
  *
  * @param timeout_ms  how long to wait
- * @return            0; -ETIMEDOUT: the window will still be written; -ESRCH: none is running;
- *                    -EDEADLK inside on_window; or the error of writing the file
+ * @return            0; -ETIMEDOUT: the window will still be written; -ESRCH: none is running, in
+ *                    a forked child for one; -EDEADLK inside on_window; or the error of writing
+ *                    the file
  *
  * Threads:  any
  * Progress: blocking on the thread, timeout_ms at most
  */
 int rpcprof_exporter_flush(uint32_t timeout_ms);
+
+/**
+ * In a forked child: as rpcprof_exporter_flush(), but the parent's window is closed.
+ *
+ * It has the parent's calls: a child's own are in the profiles of an exporter of its own. The
+ * parent is the nearest ancestor whose exporter was running when it forked. That looks for requests
+ * ten times a second; those that come meanwhile share a window. After exec() there is no parent.
+ *
+ * @param timeout_ms  how long to wait; with less than 200 the answer may come too late
+ * @return            0; -ETIMEDOUT: the window may still be closed; -ESRCH: no ancestor's exporter
+ *                    was running; -EPIPE: it has ended since, or the process has; -EPERM: this one
+ *                    runs as another user than it; or the parent's error of writing the file
+ *
+ * Threads:  any
+ * Progress: blocking on the parent, timeout_ms at most; allocates: never
+ */
+int rpcprof_parent_flush(uint32_t timeout_ms);
+
+/**
+ * In a forked child: sets a label of all that the parent's pushes take from now on, as
+ * rpcprof_push_set_label() there on each that is open. The window that is open gets it too.
+ *
+ * @param value       NULL: takes it away
+ * @param timeout_ms  as in rpcprof_parent_flush()
+ * @return            as there; or of the parent's pushes the first error: -EINVAL not a good label
+ *                    (its log says why), -ENOSPC, -ENOMEM; -ENOENT: none is open
+ *
+ * Threads:  any
+ * Progress: as rpcprof_parent_flush()
+ */
+int rpcprof_parent_set_label(const char *name, const char *value, uint32_t timeout_ms);
 
 /** What the exporter did since its start. */
 struct rpcprof_exporter_stats {
@@ -127,6 +159,8 @@ struct rpcprof_exporter_stats {
 	/* Of this exporter: */
 	uint64_t reports;       /* profiles that backends handed over */
 	uint64_t report_errors; /* windows of which a backend had none, for an error */
+	uint64_t requests;      /* of forked children, run */
+	uint64_t requests_refused; /* not whole, or of another user's process */
 };
 
 /**

@@ -171,7 +171,8 @@ int rpcprof_push_send(struct rpcprof_push *push, const char *name,
  * Sets a label of all that is taken from now on; value NULL: takes it away.
  *
  * @return  0; -EINVAL not a good label (the log says why); -ENOSPC there are
- *          RPCPROF_PUSH_LABELS_MAX; -ENOMEM; -ESRCH in a forked child
+ *          RPCPROF_PUSH_LABELS_MAX; -ENOMEM; -ESRCH in a forked child, which has
+ *          rpcprof_parent_set_label()
  *
  * Threads:  any
  * Progress: as rpcprof_push_send()

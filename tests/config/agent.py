@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """agent.py AGENT: runs the program of agent.c with environments and files, and looks at what
 arrives. Loopback only."""
+import errno
 import os
+import signal
 import subprocess
 import sys
 import unittest
@@ -96,6 +98,20 @@ servers:
         server = self.serve()
         self.run_agent("7", "fork", PYROSCOPE_SERVER_ADDRESS=server.url)
         self.assertEqual([r.calls() for r in server.requests], [7])
+
+    def test_a_forked_child_sets_the_parents_label_and_closes_its_window(self):
+        server = self.serve()
+        self.run_agent("7", "ask", PYROSCOPE_SERVER_ADDRESS=server.url,
+                       PYROSCOPE_LABELS="region=north,tier=web", RPCPROF_INTERVAL="1h")
+        self.assertEqual([r.calls() for r in server.requests], [7, 7])
+        for request in server.requests:
+            self.assertEqual(request.labels["region"], "south")
+            self.assertEqual(request.labels["tier"], "web")
+
+    def test_a_forked_child_is_told_that_its_parent_is_gone(self):
+        server = self.serve()
+        run = self.run_agent("7", "orphan", code=-signal.SIGKILL, PYROSCOPE_SERVER_ADDRESS=server.url)
+        self.assertEqual(run.stdout, f"flush {-errno.EPIPE}\n")
 
 
 unittest.main()
