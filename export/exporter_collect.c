@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
+#include <time.h>
 
 #include "rpcprof/control.h"
 
@@ -12,6 +13,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct rpcprof_aggregate *aggregate; /* replaced under the lock and the profiles' */
 static uint64_t epoch; /* of the aggregate */
 static unsigned users; /* who collect again and again */
+static int64_t collected_ns; /* monotonic: when somebody did last */
 static uint64_t unaggregated_before; /* displaced before anyone collected */
 
 /* What the callbacks of one collection need. */
@@ -149,14 +151,33 @@ void rpcprof_collector_end(void)
 	pthread_mutex_unlock(&lock);
 }
 
+static int64_t monotonic_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
 int64_t rpcprof_collector_collect(uint64_t in_flight_until)
 {
 	int64_t status;
 
 	pthread_mutex_lock(&lock);
 	status = collect(in_flight_until);
+	collected_ns = monotonic_ns();
 	pthread_mutex_unlock(&lock);
 	return status;
+}
+
+int64_t rpcprof_collector_collected_ns(void)
+{
+	int64_t last;
+
+	pthread_mutex_lock(&lock);
+	last = collected_ns;
+	pthread_mutex_unlock(&lock);
+	return last;
 }
 
 static uint64_t unaggregated(void)

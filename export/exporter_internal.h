@@ -37,6 +37,8 @@ void rpcprof_collector_end(void);
 /* Takes in what has ended; in_flight_until != 0: and the parts of calls in flight up to that tick.
  * Returns how many had ended, or -ENODEV. */
 int64_t rpcprof_collector_collect(uint64_t in_flight_until);
+/* Monotonic: when anybody did last; 0: nobody yet. */
+int64_t rpcprof_collector_collected_ns(void);
 
 /* Calls that ended and are in no profile, since rpcprof_init(). */
 uint64_t rpcprof_collector_unaggregated(void);

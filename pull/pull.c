@@ -57,16 +57,28 @@ static int64_t min(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
-/* Whether it is asked or not: without it calls would be gone before somebody asks. */
+/* Whether it is asked or not: without it calls would be gone before somebody asks. An exporter does it
+ * as often, and two would only wake for each other's: this one then comes a quarter later, if the
+ * exporter has not by then, which a slow on_window may keep from it. */
 static void collect(struct pull *pull, int64_t now_ns)
 {
-	int64_t collected;
+	int64_t latest, due_ns, collected;
 
 	if (now_ns < pull->collect_ns)
 		return;
+	latest = rpcprof_collector_collected_ns();
+	due_ns = latest + pull->wait_ns + pull->wait_ns / 4;
+	if (latest != pull->collected_ns && now_ns < due_ns) {
+		pull->collect_ns = due_ns;
+		return;
+	}
+	if (latest != 0)
+		pull->pace.last_ns = latest;
 	collected = rpcprof_collector_collect(0);
-	pull->collect_ns = now_ns + rpcprof_pace_next(&pull->pace,
-	                                              collected > 0 ? (uint64_t)collected : 0, now_ns);
+	pull->collected_ns = rpcprof_collector_collected_ns();
+	pull->wait_ns = rpcprof_pace_next(&pull->pace, collected > 0 ? (uint64_t)collected : 0,
+	                                  now_ns);
+	pull->collect_ns = now_ns + pull->wait_ns;
 }
 
 /* All there is to do now. Returns the nanoseconds until there is more. */

@@ -82,7 +82,9 @@ struct pull {
 	struct pull_consumer consumers[PULL_CONSUMERS_MAX];
 	struct pull_window *windows;
 	struct rpcprof_pace pace;
-	int64_t collect_ns; /* when to collect next */
+	int64_t collect_ns;   /* when to collect next */
+	int64_t collected_ns; /* when it did, as the collector says */
+	int64_t wait_ns;      /* from one to the next */
 
 	pthread_mutex_t lock; /* guards these */
 	bool stop;
