@@ -58,8 +58,8 @@ static int64_t min(int64_t a, int64_t b)
 }
 
 /* Whether it is asked or not: without it calls would be gone before somebody asks. An exporter does it
- * as often, and two would only wake for each other's: this one then comes a quarter later, if the
- * exporter has not by then, which a slow on_window may keep from it. */
+ * as often, and two would look through the ring for each other's: after anybody else's collection
+ * this one waits a quarter longer, and is there when a slow on_window keeps the exporter. */
 static void collect(struct pull *pull, int64_t now_ns)
 {
 	int64_t latest, due_ns, collected;
