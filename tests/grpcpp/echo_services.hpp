@@ -3,6 +3,7 @@
 #define ECHO_SERVICES_HPP
 
 /* The echo service in each of gRPC C++'s three ways. */
+#include <atomic>
 #include <chrono>
 #include <thread>
 #include <vector>
@@ -133,7 +134,7 @@ class CallbackEcho final : public Echo::CallbackService {
 		}
 
 		Message in_;
-		uint32_t left_;
+		std::atomic<uint32_t> left_; /* as in echo_clients.hpp */
 	};
 
 	class ChatReactor final : public grpc::ServerBidiReactor<Message, Message> {
