@@ -69,7 +69,7 @@ static int take(void *arg, uint64_t value)
 {
 	struct taker *taker = arg;
 
-	rpcprof_cell_fetch(value);
+	rpcprof_cell_fetch(value, false);
 	taker->batch[taker->count++] = value;
 	if (taker->count == READ_BATCH)
 		deliver_batch(taker);

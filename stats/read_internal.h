@@ -8,13 +8,16 @@
 #define CELL_BYTES_MAX 1024
 #define READ_BATCH 16 /* values looked up together */
 
-/* Fetches what a reader reads of a Stat of eight timers. */
-static inline void rpcprof_cell_fetch(uint64_t value)
+#define LINE_OF_FEW offsetof(struct rpcprof_cell, trace_word) /* attributes that some calls have */
+
+/* Fetches what a reader reads of a Stat of eight timers; a copy has to ask for the attributes of few. */
+static inline void rpcprof_cell_fetch(uint64_t value, bool for_copy)
 {
 	const char *cell = (const char *)rpcprof_cell_of((uint32_t)value);
 
 	for (size_t line = 0; line < sizeof(struct rpcprof_cell) + 256; line += RPCPROF_CACHE_LINE)
-		__builtin_prefetch(cell + line, 0);
+		if (for_copy || line != LINE_OF_FEW)
+			__builtin_prefetch(cell + line, 0);
 }
 
 /* Fills in a view of a cell that does not change, or of a private copy of one. */

@@ -161,7 +161,7 @@ static int visit(void *arg, uint64_t value)
 {
 	struct looker *looker = arg;
 
-	rpcprof_cell_fetch(value);
+	rpcprof_cell_fetch(value, true);
 	looker->batch[looker->count++] = value;
 	if (looker->count == READ_BATCH)
 		meet_batch(looker);
