@@ -105,6 +105,17 @@ function element(tag, text, className) {
   return made;
 }
 
+// What is drawn on a canvas of that many CSS pixels, as sharp as the screen.
+function drawingOf(canvas, width, height) {
+  const context = canvas.getContext("2d");
+  canvas.width = width * devicePixelRatio;
+  canvas.height = height * devicePixelRatio;
+  canvas.style.width = width + "px";
+  canvas.style.height = height + "px";
+  context.scale(devicePixelRatio, devicePixelRatio);
+  return context;
+}
+
 function colourOf(variable) {
   return getComputedStyle(document.documentElement).getPropertyValue(variable).trim();
 }

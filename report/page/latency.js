@@ -147,12 +147,7 @@ class Latency {
   spark(row) {
     const canvas = element("canvas"), bins = 60, width = 180, height = 18;
     const counts = histogram(row.values, this.scale, bins), most = Math.max(1, ...counts);
-    canvas.width = width * devicePixelRatio;
-    canvas.height = height * devicePixelRatio;
-    canvas.style.width = width + "px";
-    canvas.style.height = height + "px";
-    const context = canvas.getContext("2d");
-    context.scale(devicePixelRatio, devicePixelRatio);
+    const context = drawingOf(canvas, width, height);
     context.fillStyle = row.tag >= 0 ? this.data.colours.get(row.tag) : colourOf("--quiet");
     counts.forEach((count, i) => { // a single call is to be seen too
       const size = count ? Math.max(1.5, count / most * height) : 0;

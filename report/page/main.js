@@ -65,12 +65,7 @@ function slowest(data, waterfall) {
 // A call as a strip of its stages.
 function strip(data, waterfall, i) {
   const canvas = element("canvas"), width = 220, height = 14;
-  canvas.width = width * devicePixelRatio;
-  canvas.height = height * devicePixelRatio;
-  canvas.style.width = width + "px";
-  canvas.style.height = height + "px";
-  const context = canvas.getContext("2d");
-  context.scale(devicePixelRatio, devicePixelRatio);
+  const context = drawingOf(canvas, width, height);
   waterfall.bar(context, d3.scaleLinear([0, Math.max(1, data.calls.duration[i])], [0, width]), i, 0, 0, height);
   return canvas;
 }
