@@ -91,6 +91,7 @@ Test(push_spool, adjacent_windows_of_equal_labels_are_sent_as_one, .fini = remov
 	struct rpcprof_push *push;
 	char name[512];
 
+	cr_assert_eq(rpcprof_init(NULL), 0);
 	config.spool = mkdtemp(directory);
 	leave(&config, 5, 0);
 	config.application = "another";
@@ -105,6 +106,8 @@ Test(push_spool, adjacent_windows_of_equal_labels_are_sent_as_one, .fini = remov
 	stats = stats_of(push);
 	cr_assert_eq(stats.unspooled, 8);
 	cr_assert_eq(stats.merged, 6);
+	cr_assert(metrics_have("\nrpcprof_push_unspooled_total{push=\"0\",url=\"the sink\"} 8\n"));
+	cr_assert(metrics_have("\nrpcprof_push_merged_total{push=\"0\",url=\"the sink\"} 6\n"));
 	rpcprof_push_close(push, 60000);
 	cr_assert_eq(files_in_spool(name), 0);
 }
