@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gRPC core's calls, recorded. */
+/*
+ * gRPC core's calls, recorded; grpc_queue.c has those of queues.
+ *
+ * Each asks one word whether there is anything of ours, and if not goes on to core by a jump.
+ */
 #include "rpcprof/grpc.h"
 
 #include "rpc/grpc_internal.h"
@@ -20,120 +24,6 @@ struct rpcprof_stat rpcprof_grpc_call_stat(grpc_call *call)
 	struct grpc_record *r = record_of(call);
 
 	return r ? rpcprof_grpc_stat(&r->c) : rpcprof_stat_none_();
-}
-
-/* Queues. */
-
-grpc_completion_queue *rpcprof_grpc_completion_queue_create_for_next(void *reserved)
-{
-	grpc_completion_queue *cq = grpc_completion_queue_create_for_next(reserved);
-
-	rpcprof_grpc_queue_set(cq, GRPC_QUEUE_NEXT);
-	return cq;
-}
-
-grpc_completion_queue *rpcprof_grpc_completion_queue_create_for_pluck(void *reserved)
-{
-	grpc_completion_queue *cq = grpc_completion_queue_create_for_pluck(reserved);
-
-	rpcprof_grpc_queue_set(cq, GRPC_QUEUE_PLUCK);
-	return cq;
-}
-
-grpc_completion_queue *rpcprof_grpc_completion_queue_create_for_callback(
-	grpc_completion_queue_functor *shutdown_callback, void *reserved)
-{
-	grpc_completion_queue *cq =
-		grpc_completion_queue_create_for_callback(shutdown_callback, reserved);
-
-	rpcprof_grpc_queue_set(cq, GRPC_QUEUE_CALLBACK);
-	return cq;
-}
-
-grpc_completion_queue *rpcprof_grpc_completion_queue_create(
-	const grpc_completion_queue_factory *factory,
-	const grpc_completion_queue_attributes *attributes, void *reserved)
-{
-	static const uint32_t kinds[] = {
-		[GRPC_CQ_NEXT] = GRPC_QUEUE_NEXT,
-		[GRPC_CQ_PLUCK] = GRPC_QUEUE_PLUCK,
-		[GRPC_CQ_CALLBACK] = GRPC_QUEUE_CALLBACK,
-	};
-	grpc_completion_queue *cq = grpc_completion_queue_create(factory, attributes, reserved);
-
-	rpcprof_grpc_queue_set(cq, kinds[attributes->cq_completion_type]);
-	return cq;
-}
-
-/* Before core's: its address may be another queue's the moment that returns. */
-void rpcprof_grpc_completion_queue_destroy(grpc_completion_queue *cq)
-{
-	rpcprof_grpc_queue_set(cq, GRPC_QUEUE_UNKNOWN);
-	grpc_completion_queue_destroy(cq);
-}
-
-grpc_event rpcprof_grpc_completion_queue_next(grpc_completion_queue *cq, gpr_timespec deadline,
-                                              void *reserved)
-{
-	struct grpc_slot *slot;
-	grpc_event event;
-
-	do {
-		event = grpc_completion_queue_next(cq, deadline, reserved);
-		if (event.type != GRPC_OP_COMPLETE)
-			return event;
-		slot = rpcprof_grpc_slot_of(event.tag);
-	} while (slot && !rpcprof_grpc_slot_done(slot, &event.success, &event.tag));
-	return event;
-}
-
-/* The slot of a split batch whose event comes under this tag. */
-static struct grpc_slot *last_part(grpc_completion_queue *cq, void *tag)
-{
-	struct grpc_slot *slot = NULL;
-
-	if (rpcprof_grpc_options.split_batches && !rpcprof_grpc_pool_idle())
-		slot = rpcprof_grpc_plucks_find(cq, tag);
-	return slot && slot->part == GRPC_LAST_PART ? slot : NULL;
-}
-
-/* The event that was plucked is ours to look at first. */
-static void plucked(grpc_completion_queue *cq, grpc_event *event)
-{
-	struct grpc_slot *slot = rpcprof_grpc_plucks_take(cq, event->tag);
-
-	if (!slot)
-		return;
-	/* Who began to pluck before the batch was started has not waited for the other parts. */
-	if (slot->part == GRPC_LAST_PART)
-		rpcprof_grpc_split_pluck(slot, gpr_inf_future(GPR_CLOCK_MONOTONIC));
-	rpcprof_grpc_slot_done(slot, &event->success, &event->tag);
-}
-
-grpc_event rpcprof_grpc_completion_queue_pluck(grpc_completion_queue *cq, void *tag,
-                                               gpr_timespec deadline, void *reserved)
-{
-	struct grpc_slot *last = last_part(cq, tag);
-	grpc_event event;
-
-	if (last) {
-		event = rpcprof_grpc_split_pluck(last, deadline);
-		if (event.type != GRPC_OP_COMPLETE)
-			return event;
-	}
-	event = grpc_completion_queue_pluck(cq, tag, deadline, reserved);
-	if (event.type == GRPC_OP_COMPLETE && !rpcprof_grpc_pool_idle())
-		plucked(cq, &event);
-	return event;
-}
-
-int rpcprof_grpc_completion_queue_thread_local_cache_flush(grpc_completion_queue *cq, void **tag,
-                                                           int *ok)
-{
-	int flushed = grpc_completion_queue_thread_local_cache_flush(cq, tag, ok);
-	struct grpc_slot *slot = flushed ? rpcprof_grpc_slot_of(*tag) : NULL;
-
-	return slot ? rpcprof_grpc_slot_done(slot, ok, tag) : flushed;
 }
 
 /* Servers. */
@@ -176,21 +66,20 @@ static void request_refused(struct grpc_record *r)
 	rpcprof_grpc_record_drop(r, GRPC_HOLD);
 }
 
-grpc_call_error rpcprof_grpc_server_request_call(grpc_server *server, grpc_call **call,
-                                                 grpc_call_details *details,
-                                                 grpc_metadata_array *request_metadata,
-                                                 grpc_completion_queue *cq_bound_to_call,
-                                                 grpc_completion_queue *cq_for_notification,
-                                                 void *tag_new)
+RECORDED_WAY grpc_call_error request_recorded(grpc_server *server, grpc_call **call,
+                                              grpc_call_details *details,
+                                              grpc_metadata_array *request_metadata,
+                                              grpc_completion_queue *cq_bound_to_call,
+                                              grpc_completion_queue *cq_for_notification,
+                                              void *tag_new)
 {
 	const struct grpc_request request = { .call = call,
 		                              .metadata = request_metadata,
 		                              .details = details };
-	struct grpc_record *r = NULL;
+	struct grpc_record *r;
 	grpc_call_error error;
 
-	if (rpcprof_enabled())
-		r = rpcprof_grpc_request_open(&request, cq_bound_to_call, cq_for_notification, &tag_new);
+	r = rpcprof_grpc_request_open(&request, cq_bound_to_call, cq_for_notification, &tag_new);
 	error = grpc_server_request_call(server, call, details, request_metadata, cq_bound_to_call,
 	                                 cq_for_notification, tag_new);
 	if (r && error != GRPC_CALL_OK)
@@ -198,22 +87,39 @@ grpc_call_error rpcprof_grpc_server_request_call(grpc_server *server, grpc_call 
 	return error;
 }
 
-grpc_call_error rpcprof_grpc_server_request_registered_call(
-	grpc_server *server, void *registered_method, grpc_call **call, gpr_timespec *deadline,
-	grpc_metadata_array *request_metadata, grpc_byte_buffer **optional_payload,
-	grpc_completion_queue *cq_bound_to_call, grpc_completion_queue *cq_for_notification,
-	void *tag_new)
+grpc_call_error rpcprof_grpc_server_request_call(grpc_server *server, grpc_call **call,
+                                                 grpc_call_details *details,
+                                                 grpc_metadata_array *request_metadata,
+                                                 grpc_completion_queue *cq_bound_to_call,
+                                                 grpc_completion_queue *cq_for_notification,
+                                                 void *tag_new)
 {
-	struct grpc_request request = { .call = call,
-		                        .metadata = request_metadata,
-		                        .deadline = deadline };
-	struct grpc_record *r = NULL;
+	if (!rpcprof_enabled())
+		return grpc_server_request_call(server, call, details, request_metadata,
+		                                cq_bound_to_call, cq_for_notification, tag_new);
+	return request_recorded(server, call, details, request_metadata, cq_bound_to_call,
+	                        cq_for_notification, tag_new);
+}
+
+RECORDED_WAY grpc_call_error request_registered_recorded(grpc_server *server,
+                                                         void *registered_method,
+                                                         grpc_call **call, gpr_timespec *deadline,
+                                                         grpc_metadata_array *request_metadata,
+                                                         grpc_byte_buffer **optional_payload,
+                                                         grpc_completion_queue *cq_bound_to_call,
+                                                         grpc_completion_queue *cq_for_notification,
+                                                         void *tag_new)
+{
+	const struct grpc_request request = {
+		.call = call,
+		.metadata = request_metadata,
+		.deadline = deadline,
+		.method = rpcprof_grpc_handle_method(registered_method),
+	};
+	struct grpc_record *r;
 	grpc_call_error error;
 
-	if (rpcprof_enabled()) {
-		request.method = rpcprof_grpc_handle_method(registered_method);
-		r = rpcprof_grpc_request_open(&request, cq_bound_to_call, cq_for_notification, &tag_new);
-	}
+	r = rpcprof_grpc_request_open(&request, cq_bound_to_call, cq_for_notification, &tag_new);
 	error = grpc_server_request_registered_call(server, registered_method, call, deadline,
 	                                            request_metadata, optional_payload,
 	                                            cq_bound_to_call, cq_for_notification,
@@ -221,6 +127,26 @@ grpc_call_error rpcprof_grpc_server_request_registered_call(
 	if (r && error != GRPC_CALL_OK)
 		request_refused(r);
 	return error;
+}
+
+grpc_call_error rpcprof_grpc_server_request_registered_call(grpc_server *server,
+                                                            void *registered_method,
+                                                            grpc_call **call,
+                                                            gpr_timespec *deadline,
+                                                            grpc_metadata_array *request_metadata,
+                                                            grpc_byte_buffer **optional_payload,
+                                                            grpc_completion_queue *cq_bound_to_call,
+                                                            grpc_completion_queue *cq_for_notification,
+                                                            void *tag_new)
+{
+	if (!rpcprof_enabled())
+		return grpc_server_request_registered_call(server, registered_method, call,
+		                                           deadline, request_metadata,
+		                                           optional_payload, cq_bound_to_call,
+		                                           cq_for_notification, tag_new);
+	return request_registered_recorded(server, registered_method, call, deadline,
+	                                   request_metadata, optional_payload, cq_bound_to_call,
+	                                   cq_for_notification, tag_new);
 }
 
 /* Clients. */
@@ -274,27 +200,60 @@ static void client_created(struct grpc_record *r, grpc_call *call, struct rpcpro
 	}
 }
 
+RECORDED_WAY grpc_call *create_recorded(grpc_channel *channel, grpc_call *parent_call,
+                                        uint32_t propagation_mask,
+                                        grpc_completion_queue *completion_queue,
+                                        grpc_slice method, const grpc_slice *host,
+                                        gpr_timespec deadline, void *reserved)
+{
+	struct rpcprof_timer create;
+	struct grpc_record *r;
+	grpc_call *call;
+
+	/* The program's own choice of name, not a stranger's: believed at once. */
+	r = client_open(channel, completion_queue,
+	                rpcprof_call_declare_method((const char *)GRPC_SLICE_START_PTR(method),
+	                                            GRPC_SLICE_LENGTH(method)),
+	                &create);
+	if (r)
+		client_inherit(r, parent_call, propagation_mask);
+	call = grpc_channel_create_call(channel, parent_call, propagation_mask, completion_queue,
+	                                method, host, deadline, reserved);
+	if (r)
+		client_created(r, call, create);
+	return call;
+}
+
 grpc_call *rpcprof_grpc_channel_create_call(grpc_channel *channel, grpc_call *parent_call,
                                             uint32_t propagation_mask,
                                             grpc_completion_queue *completion_queue,
                                             grpc_slice method, const grpc_slice *host,
                                             gpr_timespec deadline, void *reserved)
 {
-	struct grpc_record *r = NULL;
+	if (!rpcprof_enabled())
+		return grpc_channel_create_call(channel, parent_call, propagation_mask,
+		                                completion_queue, method, host, deadline, reserved);
+	return create_recorded(channel, parent_call, propagation_mask, completion_queue, method,
+	                       host, deadline, reserved);
+}
+
+RECORDED_WAY grpc_call *create_registered_recorded(grpc_channel *channel, grpc_call *parent_call,
+                                                   uint32_t propagation_mask,
+                                                   grpc_completion_queue *completion_queue,
+                                                   void *registered_call_handle,
+                                                   gpr_timespec deadline, void *reserved)
+{
 	struct rpcprof_timer create;
+	struct grpc_record *r;
 	grpc_call *call;
 
-	/* The program's own choice of name, not a stranger's: believed at once. */
-	if (rpcprof_enabled())
-		r = client_open(channel, completion_queue,
-		                rpcprof_call_declare_method(
-					(const char *)GRPC_SLICE_START_PTR(method),
-					GRPC_SLICE_LENGTH(method)),
-		                &create);
+	r = client_open(channel, completion_queue,
+	                rpcprof_grpc_handle_method(registered_call_handle), &create);
 	if (r)
 		client_inherit(r, parent_call, propagation_mask);
-	call = grpc_channel_create_call(channel, parent_call, propagation_mask, completion_queue,
-	                                method, host, deadline, reserved);
+	call = grpc_channel_create_registered_call(channel, parent_call, propagation_mask,
+	                                           completion_queue, registered_call_handle,
+	                                           deadline, reserved);
 	if (r)
 		client_created(r, call, create);
 	return call;
@@ -307,21 +266,14 @@ grpc_call *rpcprof_grpc_channel_create_registered_call(grpc_channel *channel,
                                                        void *registered_call_handle,
                                                        gpr_timespec deadline, void *reserved)
 {
-	struct grpc_record *r = NULL;
-	struct rpcprof_timer create;
-	grpc_call *call;
-
-	if (rpcprof_enabled())
-		r = client_open(channel, completion_queue,
-		                rpcprof_grpc_handle_method(registered_call_handle), &create);
-	if (r)
-		client_inherit(r, parent_call, propagation_mask);
-	call = grpc_channel_create_registered_call(channel, parent_call, propagation_mask,
-	                                           completion_queue, registered_call_handle,
-	                                           deadline, reserved);
-	if (r)
-		client_created(r, call, create);
-	return call;
+	if (!rpcprof_enabled())
+		return grpc_channel_create_registered_call(channel, parent_call, propagation_mask,
+		                                           completion_queue,
+		                                           registered_call_handle, deadline,
+		                                           reserved);
+	return create_registered_recorded(channel, parent_call, propagation_mask,
+	                                  completion_queue, registered_call_handle, deadline,
+	                                  reserved);
 }
 
 /* Calls. */
@@ -377,10 +329,10 @@ static grpc_call_error start_traced(struct grpc_record *r, const grpc_op *ops, s
 	return error;
 }
 
-grpc_call_error rpcprof_grpc_call_start_batch(grpc_call *call, const grpc_op *ops, size_t nops,
-                                              void *tag, void *reserved)
+RECORDED_WAY grpc_call_error start_looked_up(grpc_call *call, const grpc_op *ops, size_t nops,
+                                             void *tag, void *reserved)
 {
-	struct grpc_record *r = record_of(call);
+	struct grpc_record *r = rpcprof_grpc_calls_find(call);
 
 	/* An empty batch takes no time; core takes any number of them. What is reserved is refused. */
 	if (!r || nops == 0 || reserved)
@@ -388,6 +340,14 @@ grpc_call_error rpcprof_grpc_call_start_batch(grpc_call *call, const grpc_op *op
 	if (rpcprof_grpc_trace_wanted(r, ops, nops))
 		return start_traced(r, ops, nops, tag);
 	return start_recorded(r, ops, nops, tag);
+}
+
+grpc_call_error rpcprof_grpc_call_start_batch(grpc_call *call, const grpc_op *ops, size_t nops,
+                                              void *tag, void *reserved)
+{
+	if (rpcprof_grpc_pool_idle())
+		return grpc_call_start_batch(call, ops, nops, tag, reserved);
+	return start_looked_up(call, ops, nops, tag, reserved);
 }
 
 void rpcprof_grpc_call_ref(grpc_call *call)
@@ -401,9 +361,9 @@ void rpcprof_grpc_call_ref(grpc_call *call)
 
 /* The record goes before the call does: the address may be another call's the moment core returns.
  */
-void rpcprof_grpc_call_unref(grpc_call *call)
+RECORDED_WAY void unref_looked_up(grpc_call *call)
 {
-	struct grpc_record *r = record_of(call);
+	struct grpc_record *r = rpcprof_grpc_calls_find(call);
 
 	/* U1 acq_rel, pairs with itself: who removes it sees that all others are done with it. U2
 	 * acquire, pairs with U1: whose reference is the only one is the only one to count. */
@@ -413,4 +373,12 @@ void rpcprof_grpc_call_unref(grpc_call *call)
 		rpcprof_grpc_record_drop(r, GRPC_HOLD);
 	}
 	grpc_call_unref(call);
+}
+
+void rpcprof_grpc_call_unref(grpc_call *call)
+{
+	if (rpcprof_grpc_pool_idle())
+		grpc_call_unref(call);
+	else
+		unref_looked_up(call);
 }

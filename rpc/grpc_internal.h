@@ -6,6 +6,12 @@
 #include "atomic_internal.h"
 #include "rpcprof/grpc.h"
 
+/* Of this library alone, so the compiler need not look for them in a table of addresses. */
+#pragma GCC visibility push(hidden)
+
+/* The way of what is recorded, a function of its own: what is not saves no registers for it. */
+#define RECORDED_WAY static __attribute__((noinline))
+
 #define GRPC_BATCHES_MAX 6 /* core takes one operation of a type at a time, in each direction */
 
 /* What a slot's batch is of the user's; see grpc_split.c. */
@@ -74,11 +80,9 @@ static inline bool rpcprof_grpc_pool_idle(void)
 struct grpc_record *rpcprof_grpc_record_take(void); /* NULL: none left */
 void rpcprof_grpc_record_give(struct grpc_record *r);
 
-static inline struct grpc_slot *rpcprof_grpc_slot_of(void *tag)
+static inline bool rpcprof_grpc_is_slot(const void *tag)
 {
-	uintptr_t offset = (uintptr_t)tag - (uintptr_t)rpcprof_grpc_pool;
-
-	return offset < sizeof(rpcprof_grpc_pool) ? (struct grpc_slot *)tag : NULL;
+	return (uintptr_t)tag - (uintptr_t)rpcprof_grpc_pool < sizeof(rpcprof_grpc_pool);
 }
 
 static inline struct grpc_record *rpcprof_grpc_record_of(const struct grpc_slot *slot)
@@ -177,4 +181,5 @@ void rpcprof_grpc_trace_add(struct grpc_record *r, const grpc_op *ops, size_t no
                             struct grpc_traced *traced);
 void rpcprof_grpc_trace_done(struct grpc_traced *traced);
 
+#pragma GCC visibility pop
 #endif

@@ -199,7 +199,7 @@ static void start_twice_or_done(int thread)
 	slot = (void *)(uintptr_t)rpcprof_load_acquire(&handed);
 	if (slot == NULL)
 		return;
-	REQUIRE(rpcprof_grpc_slot_of(slot) == slot);
+	REQUIRE(rpcprof_grpc_is_slot(slot));
 	REQUIRE(rpcprof_grpc_slot_done(slot, &success, &tag) && tag == user_tag(0));
 }
 
