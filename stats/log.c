@@ -13,8 +13,13 @@
 
 #define PER_SECOND 10
 
-static rpcprof_log_fn *callback;
-static void *callback_arg;
+/* Set by rpcprof_init(), again if it failed; threads that push, say, may speak meanwhile. Read
+ * whole or not at all: nobody waits here, for a forked child may have the half of it for ever. */
+static struct {
+	uint32_t version; /* odd: it is being set */
+	rpcprof_log_fn *callback;
+	void *arg;
+} output;
 static struct {
 	uint64_t second; /* second << 32 | messages in it */
 	uint64_t left_out;
@@ -28,16 +33,42 @@ static void to_stderr(void *arg, enum rpcprof_log_level level, const char *messa
 	(void)fprintf(stderr, "rpcprof: %s: %s\n", names[level], message);
 }
 
+static void set_output(rpcprof_log_fn *callback, void *arg)
+{
+	uint32_t version = output.version; /* which only this thread changes: init is one at a time */
+
+	/* relaxed: L3 orders it before the rest. */
+	rpcprof_store_relaxed(&output.version, version + 1);
+	/* L3 release fence, pairs with L4: else a reader of the new pair takes it for the old. */
+	rpcprof_fence_release();
+	rpcprof_store_relaxed(&output.callback, callback);
+	rpcprof_store_relaxed(&output.arg, arg);
+	/* L1 release, pairs with L2: the pair, and what the application made for it. */
+	rpcprof_store_release(&output.version, version + 2);
+}
+
+/* false: nobody listens, or somebody will in a moment. */
+static bool get_output(rpcprof_log_fn **callback, void **arg)
+{
+	/* L2 acquire, pairs with L1. */
+	uint32_t version = rpcprof_load_acquire(&output.version);
+
+	*callback = rpcprof_load_relaxed(&output.callback);
+	*arg = rpcprof_load_relaxed(&output.arg);
+	/* L4 acquire fence, pairs with L3: the pair before the look whether it has changed. */
+	rpcprof_fence_acquire();
+	return version % 2 == 0 && rpcprof_load_relaxed(&output.version) == version &&
+	       *callback != NULL;
+}
+
 void rpcprof_log_init(const struct rpcprof_config *config)
 {
-	callback = getenv("RPCPROF_LOG") != NULL ? to_stderr : NULL;
-	callback_arg = NULL;
-	if (config == NULL || config->size < offsetof(struct rpcprof_config, log_arg) + sizeof(void *))
-		return;
-	if (config->log != NULL) {
-		callback = config->log;
-		callback_arg = config->log_arg;
-	}
+	const size_t needed = offsetof(struct rpcprof_config, log_arg) + sizeof(void *);
+
+	if (config != NULL && config->size >= needed && config->log != NULL)
+		set_output(config->log, config->log_arg);
+	else
+		set_output(getenv("RPCPROF_LOG") != NULL ? to_stderr : NULL, NULL);
 }
 
 /* relaxed: a limit, about. */
@@ -61,12 +92,14 @@ static bool may_speak(enum rpcprof_log_level level)
 
 void rpcprof_log(enum rpcprof_log_level level, const char *format, ...)
 {
+	rpcprof_log_fn *callback;
 	char message[512];
 	uint64_t left_out;
 	va_list args;
 	int length;
+	void *arg;
 
-	if (callback == NULL || level < RPCPROF_LOG_ERROR || level > RPCPROF_LOG_INFO ||
+	if (!get_output(&callback, &arg) || level < RPCPROF_LOG_ERROR || level > RPCPROF_LOG_INFO ||
 	    !may_speak(level))
 		return;
 	va_start(args, format);
@@ -78,5 +111,5 @@ void rpcprof_log(enum rpcprof_log_level level, const char *format, ...)
 		(void)snprintf(message + length, sizeof(message) - (size_t)length,
 		               " (%llu messages left out)", (unsigned long long)left_out);
 	}
-	callback(callback_arg, level, message);
+	callback(arg, level, message);
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The switch, init and fini, and the anchors of the clock. */
 #include <string.h>
+#include <time.h>
 
 #include "fixture.h"
+#include "stats/arena_internal.h"
 #include "timers/anchors_internal.h"
 
 static uint64_t set_up; /* stands for all that came before */
@@ -196,7 +198,56 @@ static void publish_or_read(int thread)
 	}
 }
 
+/* To whom messages go. Each look at the clock is another second, in which one may speak. */
+int __wrap_clock_gettime(clockid_t id, struct timespec *now);
+int __wrap_clock_gettime(clockid_t id, struct timespec *now)
+{
+	static time_t second;
+
+	(void)id;
+	*now = (struct timespec){.tv_sec = ++second};
+	return 0;
+}
+
+static void hear(void *arg, enum rpcprof_log_level level, const char *message)
+{
+	(void)level;
+	(void)message;
+	REQUIRE(arg == &set_up && rpcprof_load_relaxed(&set_up) == 1);
+}
+
+static void hear_other(void *arg, enum rpcprof_log_level level, const char *message)
+{
+	(void)level;
+	(void)message;
+	REQUIRE(arg == &state);
+}
+
+static void log_to(rpcprof_log_fn *callback, void *arg)
+{
+	struct rpcprof_config config = {.size = sizeof(config), .log = callback, .log_arg = arg};
+
+	rpcprof_log_init(&config);
+}
+
+static void others_hear(void)
+{
+	fixture_arena(false);
+	log_to(hear_other, &state);
+}
+
+static void listen_or_speak(int thread)
+{
+	if (thread == 0) {
+		rpcprof_store_relaxed(&set_up, 1);
+		log_to(hear, &set_up);
+	} else {
+		rpcprof_log(RPCPROF_LOG_INFO, "message");
+	}
+}
+
 const struct interleave_case control_cases[] = {
+	{"listen_and_speak", 2, ALL, ALL, 0, others_hear, listen_or_speak, NULL},
 	{"enable_and_begin", 2, ALL, ALL, 0, off, enable_or_begin, NULL},
 	{"enable_and_fini", 2, ALL, ALL, 0, off, enable_or_fini, it_is_off},
 	{"register_and_fini", 2, ALL, ALL, 0, off, register_or_fini, NULL},

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * rpcprof_init() and rpcprof_enable() while other threads record, intern, convert, ask and look in
- * from outside: whoever finds a part there finds all that it needs. What would be missing is plain
- * memory, so it is TSan that notices.
+ * rpcprof_init() and rpcprof_enable() while other threads record, intern, convert, ask, log and
+ * look in from outside: whoever finds a part there finds all that it needs. What would be missing
+ * is plain memory, so it is TSan that notices.
  */
 #include <pthread.h>
 #include <stdlib.h>
@@ -23,6 +23,26 @@ static void *finds(void)
 static bool goes_on(void)
 {
 	return __atomic_load_n(&stop, __ATOMIC_RELAXED) == 0;
+}
+
+static int listener; /* plain, as the application's own would be */
+static uint32_t heard;
+
+static void listen(void *arg, enum rpcprof_log_level level, const char *message)
+{
+	if (arg == &listener && listener == 5 && level == RPCPROF_LOG_INFO && *message == 'm')
+		__atomic_store_n(&heard, 1, __ATOMIC_RELAXED);
+}
+
+/* As a thread that pushes does. */
+static void *speak(void *wrong)
+{
+	while (goes_on()) {
+		rpcprof_log(RPCPROF_LOG_INFO, "message");
+		if (__atomic_load_n(&heard, __ATOMIC_RELAXED) != 0)
+			return finds();
+	}
+	return wrong;
 }
 
 static void *record(void *wrong)
@@ -101,18 +121,20 @@ static void *look_in(void *wrong)
 int main(void)
 {
 	void *(*const all[])(void *) = {record, record_detached, ask, intern, name, convert,
-	                                read_clock, look_in};
-	struct rpcprof_config config = {.size = sizeof(config), .capacity = 64};
+	                                read_clock, look_in, speak};
+	struct rpcprof_config config = {.size = sizeof(config), .capacity = 64,
+	                                 .log = listen, .log_arg = &listener};
 	pthread_t threads[sizeof(all) / sizeof(all[0])];
 	int wrong = 0;
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		wrong |= pthread_create(&threads[i], NULL, all[i], &wrong);
 	usleep(20000);
+	listener = 5;
 	wrong |= rpcprof_init(&config);
 	usleep(20000);
 	wrong |= rpcprof_enable(true);
-	for (int i = 0; i < 600 && __atomic_load_n(&found, __ATOMIC_RELAXED) < 6; i++)
+	for (int i = 0; i < 600 && __atomic_load_n(&found, __ATOMIC_RELAXED) < 7; i++)
 		usleep(100000);
 	usleep(100000);
 	__atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
