@@ -101,9 +101,9 @@ static int open_all(void)
 	return error;
 }
 
-/* The pushes of before are as if closed; what they held is the parent's. */
 static void restart(void)
 {
+	(void)config_sinks_close(&sinks, 0); /* which are the parent's: only their memory */
 	config.pull.address = NULL; /* the parent listens there */
 	running = open_all() == 0;
 	if (!running)
@@ -116,9 +116,10 @@ static void child(void)
 
 	pthread_mutex_init(&lifecycle, NULL);
 	running = false;
-	sinks.count = 0;
 	if (was_running && config.on_fork == CONFIG_FORK_RESTART)
 		restart();
+	else
+		sinks.count = 0;
 }
 
 /* Children's handlers run in the order in which they were set: this one comes after those of

@@ -30,6 +30,7 @@ struct rpcprof_http {
 	size_t answer_length, answer_read;
 	char error[CURL_ERROR_SIZE];
 	const struct rpcprof_http_request *request; /* the one that is under way */
+	struct rpcprof_http *next; /* of those that were abandoned */
 };
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -300,6 +301,18 @@ void rpcprof_http_forget(struct rpcprof_http *http)
 		if (fd >= 0)
 			close(fd);
 	}
+}
+
+void rpcprof_http_abandon(struct rpcprof_http *http)
+{
+	static struct rpcprof_http *abandoned; /* so that who looks for leaks finds them */
+
+	curl_slist_free_all(http->headers);
+	http->headers = NULL;
+	free(http->url);
+	free(http->bearer_file);
+	http->next = abandoned;
+	abandoned = http;
 }
 
 void rpcprof_http_interrupt(struct rpcprof_http *http)

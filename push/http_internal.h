@@ -51,6 +51,9 @@ curl_mime *rpcprof_http_form(struct rpcprof_http *http);
 /* In a forked child: closes the connections without a word to the server. */
 void rpcprof_http_forget(struct rpcprof_http *http);
 
+/* There too, in place of close(): frees what is not libcurl's, which would take its leave. */
+void rpcprof_http_abandon(struct rpcprof_http *http);
+
 /* What an answer or its absence means, from what curl tells. */
 struct rpcprof_http_outcome {
 	CURLcode code;

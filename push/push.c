@@ -116,19 +116,39 @@ static void make_conditions(struct rpcprof_push *push)
 	pthread_condattr_destroy(&attributes);
 }
 
+static void free_memory(struct rpcprof_push *push)
+{
+	rpcprof_labels_clear(&push->labels);
+	free(push->values.hashes);
+	free(push->spool.path);
+	free(push->url);
+	free(push);
+}
+
 /* The sink of a push that did not open is still its owner's. */
 static void free_push(struct rpcprof_push *push)
 {
 	if (push->http != NULL)
 		rpcprof_http_close(push->http);
-	rpcprof_labels_clear(&push->labels);
-	free(push->values.hashes);
 	pthread_cond_destroy(&push->wake);
 	pthread_cond_destroy(&push->done);
 	pthread_mutex_destroy(&push->lock);
-	free(push->spool.path);
-	free(push->url);
-	free(push);
+	free_memory(push);
+}
+
+/* Locks and conditions are left as they are: threads that are not here wait there. */
+static void free_inherited(struct rpcprof_push *push)
+{
+	struct rpcprof_waiting *left;
+
+	if (!push->whole)
+		return;
+	while ((left = rpcprof_queue_take(&push->queue)) != NULL)
+		free(left);
+	free(push->hand);
+	if (push->http != NULL)
+		rpcprof_http_abandon(push->http);
+	free_memory(push);
 }
 
 int rpcprof_push_open(struct rpcprof_push **out, const struct rpcprof_push_config *config)
@@ -324,8 +344,12 @@ int rpcprof_push_close(struct rpcprof_push *push, uint32_t timeout_ms)
 	struct rpcprof_waiting *left;
 	int error;
 
-	if (push == NULL || is_inherited(push)) /* its locks may be held by threads of the parent */
+	if (push == NULL)
 		return 0;
+	if (is_inherited(push)) {
+		free_inherited(push);
+		return 0;
+	}
 	error = rpcprof_push_flush(push, timeout_ms);
 	end_thread(push);
 	pthread_mutex_lock(&push->lock);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Forked children have the parent's connections, but neither its threads nor the state of its TLS.
- * They close the sockets as numbers and touch nothing else: no word goes out on them.
+ * They close the sockets as numbers and touch nothing else of them: no word goes out there. What
+ * is memory alone they may free, for a fork has the lock of each push, and so finds it whole.
  */
 #include <errno.h>
+#include <time.h>
 
 #include "export/channel_internal.h"
 #include "export/metrics_internal.h"
@@ -14,13 +16,29 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct rpcprof_push *all;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
+/* Held for moments. But who logs under it may wait for a lock of the application's that this fork
+ * has already, or be who forks: then a child cannot know what is there, and keeps it. */
+static bool take_lock(struct rpcprof_push *push)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec++;
+	return pthread_mutex_timedlock(&push->lock, &until) == 0;
+}
+
 static void prepare(void)
 {
 	pthread_mutex_lock(&lock);
+	for (struct rpcprof_push *push = all; push != NULL; push = push->next)
+		push->whole = take_lock(push);
 }
 
 static void parent(void)
 {
+	for (struct rpcprof_push *push = all; push != NULL; push = push->next)
+		if (push->whole)
+			pthread_mutex_unlock(&push->lock);
 	pthread_mutex_unlock(&lock);
 }
 

@@ -27,7 +27,8 @@ struct rpcprof_push {
 	bool retry_uncertain;
 	int64_t backoff_min_ns, backoff_max_ns, jitter_ns, max_age_ns, timeout_ns;
 	pthread_t thread;
-	bool forked; /* atomic: this is a child, and nothing else here is to be touched */
+	bool forked; /* atomic: this is a child, and all it may do here is close */
+	bool whole;  /* the fork had the lock: a child knows what is there */
 	/* Of those that a fork and metrics are to find; under a lock of their own: */
 	struct rpcprof_push *next;
 	uint32_t place; /* that no other has */
@@ -44,7 +45,8 @@ struct rpcprof_push {
 	struct rpcprof_labels labels; /* service_name and the user's */
 	struct rpcprof_label_values values;
 	struct rpcprof_queue queue;
-	size_t hand_count, hand_bytes; /* of what the thread has taken from it and not let go */
+	struct rpcprof_waiting *hand;  /* what the thread has taken from it and not let go, */
+	size_t hand_count, hand_bytes; /* and of that */
 	uint64_t hand_number;
 	uint64_t next_number;
 	uint64_t flush_to;     /* numbers below go without jitter */

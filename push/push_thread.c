@@ -46,8 +46,9 @@ int64_t rpcprof_push_random(int64_t max)
 	return max > 0 ? (int64_t)(random % ((uint64_t)max + 1)) : 0;
 }
 
-static void hold(struct rpcprof_push *push, const struct rpcprof_waiting *waiting)
+static void hold(struct rpcprof_push *push, struct rpcprof_waiting *waiting)
 {
+	push->hand = waiting;
 	push->hand_count = 1;
 	push->hand_bytes = rpcprof_waiting_bytes(waiting);
 	push->hand_number = waiting->number;
@@ -55,6 +56,7 @@ static void hold(struct rpcprof_push *push, const struct rpcprof_waiting *waitin
 
 static void let_go(struct rpcprof_push *push)
 {
+	push->hand = NULL;
 	push->hand_count = push->hand_bytes = 0;
 	pthread_cond_broadcast(&push->done);
 }

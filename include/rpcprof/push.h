@@ -191,7 +191,9 @@ int rpcprof_push_flush(struct rpcprof_push *push, uint32_t timeout_ms);
 
 /**
  * As rpcprof_push_flush(), then ends the thread and frees everything; what could not be sent goes to
- * the spool or is lost.
+ * the spool or is lost. In a forked child it sends nothing, and frees what is memory alone: what
+ * libcurl has stays, for it would say good-bye on the parent's connection; so does what the thread
+ * was just making. A sink of the application's is not closed there.
  *
  * @param push  NULL is fine; the exporter must no longer use it
  * @return      0; -ETIMEDOUT: something was left
