@@ -60,6 +60,7 @@ struct preload_push {
 	/* Sends what is left, within the configured time. The exporter has stopped. */
 	void (*close)(void);
 	service_pushes_fn *pushes; /* for a status */
+	int (*set_label)(const char *name, const char *value); /* of all, for a forked child */
 };
 
 /* On stderr, but not by stdio, which the program may have closed or be inside. */

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "config/config_internal.h"
+#include "export/channel_internal.h"
 #include "preload/preload_internal.h"
 #include "rpcprof/control.h"
 
@@ -79,6 +80,7 @@ void preload_push_start(void)
 		return;
 	}
 	service_pushes_set(found->pushes);
+	rpcprof_channel_labels_set(found->set_label); /* of the exporter here, which has none */
 	process = getpid();
 	push = found;
 }

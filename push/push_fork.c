@@ -67,8 +67,7 @@ static void change_one(void *arg, struct rpcprof_push *push)
 		change->status = error;
 }
 
-/* What a child asks for. */
-static int change_all(const char *name, const char *value)
+int rpcprof_push_set_label_of_all(const char *name, const char *value)
 {
 	struct change change = {{name, value}, -ENOENT};
 
@@ -79,7 +78,7 @@ static int change_all(const char *name, const char *value)
 static void watch(void)
 {
 	(void)pthread_atfork(prepare, parent, child);
-	rpcprof_channel_labels_set(change_all);
+	rpcprof_channel_labels_set(rpcprof_push_set_label_of_all);
 	rpcprof_metrics_add_source(rpcprof_push_write_metrics);
 	service_pushes_set(rpcprof_push_tell);
 }

@@ -84,6 +84,9 @@ int64_t rpcprof_push_random(int64_t max);
 void rpcprof_push_watch_forks(struct rpcprof_push *push);
 void rpcprof_push_forget(struct rpcprof_push *push);
 
+/* What a child asks for: 0, -ENOENT if none is open, or the first error. */
+int rpcprof_push_set_label_of_all(const char *name, const char *value);
+
 /* All open ones, while none can be opened, closed or forked. */
 void rpcprof_push_walk(void (*fn)(void *arg, struct rpcprof_push *push), void *arg);
 

@@ -53,4 +53,4 @@ static void close_push(void)
 }
 
 __attribute__((visibility("default"))) const struct preload_push preload_push = {
-	open_push, close_push, rpcprof_push_tell};
+	open_push, close_push, rpcprof_push_tell, rpcprof_push_set_label_of_all};

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""run.py RPCPROF CORE: a program that knows nothing of rpcprof, under `rpcprof run`, pushes if its
+"""run.py RPCPROF CORE LABEL: a program that knows nothing of rpcprof, under `rpcprof run`, pushes if its
 environment says where to. Loopback only."""
+import errno
 import json
 import os
 import subprocess
@@ -11,7 +12,7 @@ import unittest
 
 from receiver import ENVIRONMENT, Case
 
-RPCPROF, CORE = sys.argv.pop(1), sys.argv.pop(1)
+RPCPROF, CORE, LABEL = sys.argv.pop(1), sys.argv.pop(1), sys.argv.pop(1)
 SEVEN = 7  # what CORE ends with
 
 
@@ -89,6 +90,14 @@ class Run(Case):
         self.assertGreater(push["last_failure_utc_ns"], 0)
         self.call(port, 1)
         self.end(process)
+
+    def test_its_children_set_labels_of_its_pushes(self):
+        for where, answer in (({"RPCPROF_URL": "http://127.0.0.1:1"}, f"0 {-errno.EINVAL}"),
+                              ({"RPCPROF_DIRECTORY": "."}, f"{-errno.ENOENT} {-errno.ENOENT}")):
+            said = subprocess.run([RPCPROF, "run", "--", LABEL], capture_output=True, text=True,
+                                  env=ENVIRONMENT | where | {"XDG_RUNTIME_DIR": self.directory},
+                                  cwd=self.directory, timeout=60, check=True)
+            self.assertEqual((said.stdout, said.stderr), (answer, ""))
 
     def test_unasked_it_loads_no_library_for_that(self):
         process, port = self.start(2, RPCPROF, "run", "--")
