@@ -53,7 +53,7 @@ struct grpc_record *rpcprof_grpc_request_open(const struct grpc_request *request
 	if (!r)
 		return NULL;
 	r->request = *request;
-	if (rpcprof_grpc_slot_open(r, notified, kind, GRPC_WHOLE, tag))
+	if (rpcprof_grpc_slot_open(r, 0, notified, kind, GRPC_WHOLE, tag))
 		return r;
 	rpcprof_grpc_count(NO_RECORD);
 	rpcprof_grpc_record_drop(r, GRPC_HOLD);
@@ -278,26 +278,22 @@ grpc_call *rpcprof_grpc_channel_create_registered_call(grpc_channel *channel,
 
 /* Calls. */
 
-/* The batch's slot is a hold until its event. One more is for us, if we have something to add to
- * the Stat: that event, and those of all other batches, may be seen before core returns. */
 grpc_call_error rpcprof_grpc_batch_start(struct grpc_slot *slot, const grpc_op *ops, size_t nops,
-                                         void *tag)
+                                         uint32_t bits, void *tag)
 {
 	struct grpc_record *r = rpcprof_grpc_record_of(slot);
 	struct rpcprof_timer timer;
 	grpc_call_error error;
 
 	rpcprof_store_relaxed(&r->begun, 1u); /* relaxed: read for the first batch only */
-	timer = rpcprof_grpc_batch_begin(&r->c, &slot->batch, ops, nops);
-	if (timer.bits != 0)
-		rpcprof_add_relaxed(&r->holds, GRPC_HOLD); /* relaxed: the slot is a hold already */
+	timer = rpcprof_grpc_batch_begin_bits(&r->c, &slot->batch, ops, bits);
 	error = grpc_call_start_batch(r->call, ops, nops, tag, NULL);
 	rpcprof_timer_end(timer);
 	if (error != GRPC_CALL_OK) {
 		rpcprof_grpc_batch_refused(&r->c, &slot->batch);
 		rpcprof_grpc_slot_close(slot, r->queue_kind);
 	}
-	if (timer.bits != 0)
+	if (rpcprof_grpc_start_hold(bits) != 0)
 		rpcprof_grpc_record_drop(r, GRPC_HOLD);
 	return error;
 }
@@ -305,14 +301,16 @@ grpc_call_error rpcprof_grpc_batch_start(struct grpc_slot *slot, const grpc_op *
 static grpc_call_error start_recorded(struct grpc_record *r, const grpc_op *ops, size_t nops,
                                       void *tag)
 {
+	uint32_t bits = rpcprof_grpc_bits(ops, nops);
 	struct grpc_parts parts;
 	struct grpc_slot *slot;
 
-	if (rpcprof_grpc_split_open(r, ops, nops, tag, &parts))
+	if (rpcprof_grpc_options.split_batches && rpcprof_grpc_split_open(r, ops, nops, tag, &parts))
 		return rpcprof_grpc_split_start(&parts, ops, nops);
-	slot = rpcprof_grpc_slot_open(r, r->cq, r->queue_kind, GRPC_WHOLE, &tag);
+	slot = rpcprof_grpc_slot_open(r, rpcprof_grpc_start_hold(bits), r->cq, r->queue_kind,
+	                              GRPC_WHOLE, &tag);
 	if (slot)
-		return rpcprof_grpc_batch_start(slot, ops, nops, tag);
+		return rpcprof_grpc_batch_start(slot, ops, nops, bits, tag);
 	rpcprof_grpc_count(PLAIN_BATCHES);
 	return grpc_call_start_batch(r->call, ops, nops, tag, NULL);
 }
@@ -337,7 +335,7 @@ RECORDED_WAY grpc_call_error start_looked_up(grpc_call *call, const grpc_op *ops
 	/* An empty batch takes no time; core takes any number of them. What is reserved is refused. */
 	if (!r || nops == 0 || reserved)
 		return grpc_call_start_batch(call, ops, nops, tag, reserved);
-	if (rpcprof_grpc_trace_wanted(r, ops, nops))
+	if (rpcprof_grpc_options.send_traceparent && rpcprof_grpc_trace_wanted(r, ops, nops))
 		return start_traced(r, ops, nops, tag);
 	return start_recorded(r, ops, nops, tag);
 }

@@ -133,10 +133,11 @@ struct grpc_record *rpcprof_grpc_record_open(grpc_completion_queue *cq, bool ser
 bool rpcprof_grpc_record_attach(struct grpc_record *r, grpc_call *call);
 void rpcprof_grpc_record_drop(struct grpc_record *r, uint32_t holds);
 
-/* A slot, which is a hold, whose event will come out of cq. *tag is the user's, and then what to
- * give to core in its place. NULL: no room. */
-struct grpc_slot *rpcprof_grpc_slot_open(struct grpc_record *r, grpc_completion_queue *cq,
-                                         uint32_t queue_kind, enum grpc_part part, void **tag);
+/* A slot, which is a hold, whose event will come out of cq; and as many others, 0 or GRPC_HOLD. *tag
+ * is the user's, and then what to give to core in its place. NULL: no room. */
+struct grpc_slot *rpcprof_grpc_slot_open(struct grpc_record *r, uint32_t others,
+                                         grpc_completion_queue *cq, uint32_t queue_kind,
+                                         enum grpc_part part, void **tag);
 /* No event will come. */
 void rpcprof_grpc_slot_close(struct grpc_slot *slot, uint32_t queue_kind);
 /* Its event came out. false: the event is not for the user, who gets a later one of his batch. */
@@ -148,9 +149,36 @@ struct grpc_record *rpcprof_grpc_request_open(const struct grpc_request *request
                                               grpc_completion_queue *bound,
                                               grpc_completion_queue *notified, void **tag);
 
-/* grpc.c: starts a batch that has a slot; tag is core's. */
+/* What a batch does: a bit for each type of operation. (Core has eight, and refuses others.) */
+#define GRPC_BIT(op) (1u << ((uint32_t)(op) & 31))
+#define GRPC_SENDS                                                                             \
+	(GRPC_BIT(GRPC_OP_SEND_INITIAL_METADATA) | GRPC_BIT(GRPC_OP_SEND_MESSAGE) |            \
+	 GRPC_BIT(GRPC_OP_SEND_CLOSE_FROM_CLIENT) | GRPC_BIT(GRPC_OP_SEND_STATUS_FROM_SERVER))
+
+static inline uint32_t rpcprof_grpc_bits(const grpc_op *ops, size_t nops)
+{
+	uint32_t bits = 0;
+
+	for (size_t i = 0; i < nops; i++)
+		bits |= GRPC_BIT(ops[i].op);
+	return bits;
+}
+
+/* grpc_stages.c: as rpcprof_grpc_batch_begin_on(), for who knows the bits of the operations. */
+struct rpcprof_timer rpcprof_grpc_batch_begin_bits(struct rpcprof_grpc_call *c,
+                                                   struct rpcprof_grpc_batch *batch,
+                                                   const grpc_op *ops, uint32_t bits);
+
+/* The batch's slot is a hold until its event. Who starts a batch that sends needs one more, to end
+ * the timer of that: its event, and those of all other batches, may be seen before core returns. */
+static inline uint32_t rpcprof_grpc_start_hold(uint32_t bits)
+{
+	return bits & GRPC_SENDS ? GRPC_HOLD : 0;
+}
+
+/* grpc.c: starts a batch that has a slot and that hold; tag is core's. */
 grpc_call_error rpcprof_grpc_batch_start(struct grpc_slot *slot, const grpc_op *ops, size_t nops,
-                                         void *tag);
+                                         uint32_t bits, void *tag);
 
 /* grpc_start.c: what rpcprof_grpc_start() was told; plain words, stored before the switch. */
 extern struct rpcprof_grpc_config rpcprof_grpc_options;
@@ -160,7 +188,7 @@ struct grpc_parts {
 	struct grpc_slot *slots[4];
 	void *tags[4];
 };
-/* Whether this batch is to be split, and there is room to. */
+/* Whether this batch is to be split, as the options say, and there is room to. */
 bool rpcprof_grpc_split_open(struct grpc_record *r, const grpc_op *ops, size_t nops, void *tag,
                              struct grpc_parts *parts);
 grpc_call_error rpcprof_grpc_split_start(const struct grpc_parts *parts, const grpc_op *ops,
@@ -169,7 +197,7 @@ grpc_call_error rpcprof_grpc_split_start(const struct grpc_parts *parts, const g
  * than GRPC_OP_COMPLETE: one of them has not come. */
 grpc_event rpcprof_grpc_split_pluck(struct grpc_slot *last, gpr_timespec deadline);
 
-/* grpc_trace.c: the traceparent of a client's call. */
+/* grpc_trace.c: the traceparent of a client's call, which the options ask for. */
 bool rpcprof_grpc_trace_wanted(const struct grpc_record *r, const grpc_op *ops, size_t nops);
 /* A copy of ops that sends a traceparent; the Stat has its ids. rpcprof_grpc_trace_done() it. */
 struct grpc_traced {

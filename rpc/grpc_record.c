@@ -97,21 +97,29 @@ bool rpcprof_grpc_record_attach(struct grpc_record *r, grpc_call *call)
 	return false;
 }
 
-static struct grpc_slot *slot_take(struct grpc_record *r, grpc_completion_queue *cq,
-                                   void *user_tag)
+/* A record that is no call's yet is one thread's alone: its opener's, then whose who got its
+ * request's event. */
+static bool is_request(const struct grpc_record *r)
+{
+	return !rpcprof_load_relaxed(&r->call); /* relaxed: stored by who attached what we found */
+}
+
+static struct grpc_slot *slot_take(struct grpc_record *r, uint32_t others)
 {
 	uint32_t used = rpcprof_load_relaxed(&r->holds);
 	unsigned i;
 
+	if (is_request(r)) {
+		/* relaxed: published with the record, by A1 or M1 */
+		rpcprof_store_relaxed(&r->holds, used | 1u);
+		return &r->slots[0];
+	}
 	do {
 		i = (unsigned)__builtin_ctz(~used);
 		if (i >= GRPC_BATCHES_MAX)
 			return NULL;
 		/* S1 acquire, pairs with H1: the slot's last batch is done with it. */
-	} while (!rpcprof_cas_acquire(&r->holds, &used, used | 1u << i));
-	/* relaxed, both: published by A1; a pluck that got a stale word may be looking */
-	rpcprof_store_relaxed(&r->slots[i].user_tag, user_tag);
-	rpcprof_store_relaxed(&r->slots[i].cq, cq);
+	} while (!rpcprof_cas_acquire(&r->holds, &used, (used | 1u << i) + others));
 	return &r->slots[i];
 }
 
@@ -139,13 +147,17 @@ static void functor_fill(struct grpc_slot *slot)
 	slot->functor.inlineable = user->inlineable;
 }
 
-struct grpc_slot *rpcprof_grpc_slot_open(struct grpc_record *r, grpc_completion_queue *cq,
-                                         uint32_t queue_kind, enum grpc_part part, void **tag)
+struct grpc_slot *rpcprof_grpc_slot_open(struct grpc_record *r, uint32_t others,
+                                         grpc_completion_queue *cq, uint32_t queue_kind,
+                                         enum grpc_part part, void **tag)
 {
-	struct grpc_slot *slot = slot_take(r, cq, *tag);
+	struct grpc_slot *slot = slot_take(r, others);
 
 	if (!slot)
 		return NULL;
+	/* relaxed, both: published by A1; a pluck that got a stale word may be looking */
+	rpcprof_store_relaxed(&slot->user_tag, *tag);
+	rpcprof_store_relaxed(&slot->cq, cq);
 	slot->part = part;
 	if (queue_kind == GRPC_QUEUE_CALLBACK)
 		functor_fill(slot);
@@ -161,6 +173,8 @@ struct grpc_slot *rpcprof_grpc_slot_open(struct grpc_record *r, grpc_completion_
 	if (rpcprof_grpc_plucks_insert(slot))
 		return slot;
 	slot_drop(r, slot);
+	if (others != 0)
+		rpcprof_grpc_record_drop(r, others);
 	return NULL;
 }
 
@@ -188,6 +202,7 @@ static bool server_begin(struct grpc_record *r, grpc_call *call)
 /* A request came back: with a call, or because the server shuts down. */
 static void request_done(struct grpc_record *r, bool success)
 {
+	rpcprof_store_relaxed(&r->holds, GRPC_HOLD); /* the slot is free; relaxed: by M1, as the rest */
 	if (!success || !rpcprof_enabled()) {
 		rpcprof_grpc_record_drop(r, GRPC_HOLD);
 	} else if (!server_begin(r, *r->request.call)) {
@@ -213,8 +228,7 @@ bool rpcprof_grpc_slot_done(struct grpc_slot *slot, int *success, void **user_ta
 
 	(void)rpcprof_load_acquire(&slot->armed); /* A2 acquire, pairs with A1 */
 	*user_tag = rpcprof_load_relaxed(&slot->user_tag);
-	if (!rpcprof_load_relaxed(&r->call)) {
-		slot_drop(r, slot);
+	if (is_request(r)) {
 		request_done(r, *success);
 		return true;
 	}

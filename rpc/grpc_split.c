@@ -41,8 +41,7 @@ static uint32_t parts_of(const struct grpc_record *r, const grpc_op *ops, size_t
 	uint32_t seen = 0;
 
 	/* relaxed: two first batches at once are for core to refuse */
-	if (!rpcprof_grpc_options.split_batches || r->server || rpcprof_load_relaxed(&r->begun) ||
-	    nops < 2 || nops > GRPC_BATCHES_MAX)
+	if (r->server || rpcprof_load_relaxed(&r->begun) || nops < 2 || nops > GRPC_BATCHES_MAX)
 		return 0;
 	for (size_t i = 0; i < nops; i++) {
 		enum part part = part_of(&ops[i]);
@@ -55,11 +54,22 @@ static uint32_t parts_of(const struct grpc_record *r, const grpc_op *ops, size_t
 	return seen & 1u << STATUS ? seen : 0;
 }
 
-static void parts_close(const struct grpc_parts *parts, unsigned from, uint32_t queue_kind)
+/* The part that sends has a hold beside its slot, for who starts it. */
+static uint32_t others(enum part part)
 {
-	for (unsigned part = from; part < PARTS; part++)
-		if (parts->slots[part])
-			rpcprof_grpc_slot_close(parts->slots[part], queue_kind);
+	return part == SENDS ? GRPC_HOLD : 0;
+}
+
+/* Of parts that were not started. */
+static void parts_close(struct grpc_record *r, const struct grpc_parts *parts, enum part from)
+{
+	for (enum part part = from; part < PARTS; part++) {
+		if (!parts->slots[part])
+			continue;
+		rpcprof_grpc_slot_close(parts->slots[part], r->queue_kind);
+		if (others(part) != 0)
+			rpcprof_grpc_record_drop(r, others(part));
+	}
 }
 
 bool rpcprof_grpc_split_open(struct grpc_record *r, const grpc_op *ops, size_t nops, void *tag,
@@ -77,10 +87,10 @@ bool rpcprof_grpc_split_open(struct grpc_record *r, const grpc_op *ops, size_t n
 			continue;
 		parts->tags[part] = tag;
 		parts->slots[part] = rpcprof_grpc_slot_open(
-			r, r->cq, r->queue_kind, part == STATUS ? GRPC_LAST_PART : GRPC_PART,
-			&parts->tags[part]);
+			r, others(part), r->cq, r->queue_kind,
+			part == STATUS ? GRPC_LAST_PART : GRPC_PART, &parts->tags[part]);
 		if (!parts->slots[part]) {
-			parts_close(parts, SENDS, r->queue_kind);
+			parts_close(r, parts, SENDS);
 			return false;
 		}
 	}
@@ -115,13 +125,16 @@ grpc_call_error rpcprof_grpc_split_start(const struct grpc_parts *parts, const g
 	for (enum part part = SENDS; part < PARTS; part++) {
 		struct grpc_slot *slot = parts->slots[part];
 		grpc_call_error error;
+		size_t count;
 
 		if (!slot)
 			continue;
-		error = rpcprof_grpc_batch_start(slot, chosen, choose(ops, nops, part, chosen),
+		count = choose(ops, nops, part, chosen);
+		error = rpcprof_grpc_batch_start(slot, chosen, count,
+		                                 rpcprof_grpc_bits(chosen, count),
 		                                 parts->tags[part]);
 		if (error != GRPC_CALL_OK) {
-			parts_close(parts, part + 1, rpcprof_grpc_record_of(slot)->queue_kind);
+			parts_close(rpcprof_grpc_record_of(slot), parts, part + 1);
 			return error;
 		}
 		/* After the last one the user may have his event already, and the record be gone. */

@@ -14,32 +14,25 @@
 #include <grpc/support/time.h>
 #include <string.h>
 
-#include "atomic_internal.h"
+#include "rpc/grpc_internal.h"
 
-/* In the order of which names a batch: the last one of its operations. */
-enum stage {
-	NO_STAGE,
-	SEND_CLOSE,
-	SEND_HEADER,
-	SEND_MESSAGE,
-	SEND_STATUS,
-	RECV_HEADER,
-	RECV_MESSAGE,
-	RECV_STATUS,
+/* An operation's stage has its number; and these. RECV_CLOSE_ON_SERVER has none: as a timer it would
+ * swallow all others. */
+enum {
+	NO_STAGE = GRPC_OP_RECV_CLOSE_ON_SERVER,
 	SEND_START,
 	CREATE,
 	STAGES
 };
 
 static const char *const stage_names[STAGES] = {
-	[NO_STAGE] = "",
-	[SEND_CLOSE] = "/send/close",
-	[SEND_HEADER] = "/send/header",
-	[SEND_MESSAGE] = "/send/message",
-	[SEND_STATUS] = "/send/status",
-	[RECV_HEADER] = "/recv/header",
-	[RECV_MESSAGE] = "/recv/message",
-	[RECV_STATUS] = "/recv/status",
+	[GRPC_OP_SEND_CLOSE_FROM_CLIENT] = "/send/close",
+	[GRPC_OP_SEND_INITIAL_METADATA] = "/send/header",
+	[GRPC_OP_SEND_MESSAGE] = "/send/message",
+	[GRPC_OP_SEND_STATUS_FROM_SERVER] = "/send/status",
+	[GRPC_OP_RECV_INITIAL_METADATA] = "/recv/header",
+	[GRPC_OP_RECV_MESSAGE] = "/recv/message",
+	[GRPC_OP_RECV_STATUS_ON_CLIENT] = "/recv/status",
 	[SEND_START] = "/send/start_batch",
 	[CREATE] = "/create",
 };
@@ -52,11 +45,8 @@ enum {
 	DEADLINE_PASSED = 1 << 3, /* server: when it was cancelled */
 };
 
-#define BIT(op) (1u << (op))
-#define SENDS                                                                                  \
-	(BIT(GRPC_OP_SEND_INITIAL_METADATA) | BIT(GRPC_OP_SEND_MESSAGE) |                      \
-	 BIT(GRPC_OP_SEND_CLOSE_FROM_CLIENT) | BIT(GRPC_OP_SEND_STATUS_FROM_SERVER))
-#define RECEIVES (BIT(GRPC_OP_RECV_INITIAL_METADATA) | BIT(GRPC_OP_RECV_MESSAGE))
+#define CLOSE GRPC_BIT(GRPC_OP_SEND_CLOSE_FROM_CLIENT)
+#define RECEIVES (GRPC_BIT(GRPC_OP_RECV_INITIAL_METADATA) | GRPC_BIT(GRPC_OP_RECV_MESSAGE))
 
 static uint32_t stage_tag(uint32_t stage)
 {
@@ -65,10 +55,16 @@ static uint32_t stage_tag(uint32_t stage)
 	return rpcprof_tag_cached(&sites[stage], RPCPROF_TAG_STAGE, stage_names[stage]);
 }
 
-/* A stage whose both ends are known. */
+/* A stage whose both ends are known: nobody else could end it, so it is not begun first. */
 static void stage_add(struct rpcprof_stat stat, uint32_t stage, uint64_t begin, uint64_t end)
 {
-	rpcprof_timer_end_at(rpcprof_timer_begin_at(stat, stage_tag(stage), begin), end);
+	struct rpcprof_detached_timer timer;
+
+	if (rpcprof_thread.id == 0)
+		rpcprof_thread_prepare();
+	timer = (struct rpcprof_detached_timer){ begin, end, stage_tag(stage),
+		                                 (uint32_t)rpcprof_thread.id };
+	rpcprof_stat_append(stat, &timer);
 }
 
 static bool begin(struct rpcprof_grpc_call *c, uint32_t side)
@@ -97,7 +93,7 @@ bool rpcprof_grpc_server_begin_on(struct rpcprof_grpc_call *c, grpc_call *call, 
 	if (!begin(c, RPCPROF_TAG_SERVER))
 		return false;
 	c->deadline = deadline;
-	stage_add(c->call.stat, RECV_HEADER, c->begin, c->begin);
+	stage_add(c->call.stat, GRPC_OP_RECV_INITIAL_METADATA, c->begin, c->begin);
 	if (method)
 		rpcprof_call_set_method_name(&c->call, (const char *)GRPC_SLICE_START_PTR(*method),
 		                             GRPC_SLICE_LENGTH(*method));
@@ -118,79 +114,76 @@ struct rpcprof_timer rpcprof_grpc_client_begin_on(struct rpcprof_grpc_call *c,
 	return rpcprof_timer_begin_at(c->call.stat, stage_tag(CREATE), c->begin);
 }
 
-static uint32_t stage_of(grpc_op_type op)
+/* The last of its operations names a batch, in the order of their numbers; but for sending's close,
+ * which comes first. */
+static uint32_t stage_of(uint32_t ops)
 {
-	switch (op) {
-	case GRPC_OP_SEND_CLOSE_FROM_CLIENT:
-		return SEND_CLOSE;
-	case GRPC_OP_SEND_INITIAL_METADATA:
-		return SEND_HEADER;
-	case GRPC_OP_SEND_MESSAGE:
-		return SEND_MESSAGE;
-	case GRPC_OP_SEND_STATUS_FROM_SERVER:
-		return SEND_STATUS;
-	case GRPC_OP_RECV_INITIAL_METADATA:
-		return RECV_HEADER;
-	case GRPC_OP_RECV_MESSAGE:
-		return RECV_MESSAGE;
-	case GRPC_OP_RECV_STATUS_ON_CLIENT:
-		return RECV_STATUS;
-	default: /* RECV_CLOSE_ON_SERVER, as a timer, would swallow all others */
-		return NO_STAGE;
-	}
+	uint32_t named = ops & ((GRPC_SENDS & ~CLOSE) | RECEIVES |
+	                        GRPC_BIT(GRPC_OP_RECV_STATUS_ON_CLIENT));
+
+	if (named != 0)
+		return 31u - (uint32_t)__builtin_clz(named);
+	return ops & CLOSE ? GRPC_OP_SEND_CLOSE_FROM_CLIENT : NO_STAGE;
 }
 
-static void batch_describe(struct rpcprof_grpc_batch *batch, const grpc_op *ops, size_t nops)
+/* The operation of a type that the batch has, by its bits. */
+static const grpc_op *op_of(const grpc_op *ops, grpc_op_type type)
 {
-	memset(batch, 0, sizeof(*batch));
-	for (size_t i = 0; i < nops; i++) {
-		uint32_t stage = stage_of(ops[i].op);
+	while (GRPC_BIT(ops->op) != GRPC_BIT(type))
+		ops++;
+	return ops;
+}
 
-		batch->ops |= BIT(ops[i].op);
-		if (stage > batch->stage)
-			batch->stage = stage;
-		if (ops[i].op == GRPC_OP_SEND_STATUS_FROM_SERVER)
-			batch->sent_status = (int32_t)ops[i].data.send_status_from_server.status;
-		else if (ops[i].op == GRPC_OP_RECV_STATUS_ON_CLIENT)
-			batch->status = ops[i].data.recv_status_on_client.status;
-		else if (ops[i].op == GRPC_OP_RECV_CLOSE_ON_SERVER)
-			batch->cancelled = ops[i].data.recv_close_on_server.cancelled;
-	}
+static void batch_describe(struct rpcprof_grpc_batch *batch, const grpc_op *ops, uint32_t bits)
+{
+	batch->ops = bits;
+	batch->stage = stage_of(bits);
+	batch->open = false;
+	if (bits & GRPC_BIT(GRPC_OP_SEND_STATUS_FROM_SERVER))
+		batch->sent_status = (int32_t)op_of(ops, GRPC_OP_SEND_STATUS_FROM_SERVER)
+		                             ->data.send_status_from_server.status;
+	if (bits & GRPC_BIT(GRPC_OP_RECV_STATUS_ON_CLIENT))
+		batch->status = op_of(ops, GRPC_OP_RECV_STATUS_ON_CLIENT)
+		                        ->data.recv_status_on_client.status;
+	if (bits & GRPC_BIT(GRPC_OP_RECV_CLOSE_ON_SERVER))
+		batch->cancelled = op_of(ops, GRPC_OP_RECV_CLOSE_ON_SERVER)
+		                           ->data.recv_close_on_server.cancelled;
 }
 
 /* Whether a message may be waited for, by another batch, before this one's header has come. */
 static bool header_comes_alone(const struct rpcprof_grpc_batch *batch)
 {
-	return (batch->ops & RECEIVES) == BIT(GRPC_OP_RECV_INITIAL_METADATA);
+	return (batch->ops & RECEIVES) == GRPC_BIT(GRPC_OP_RECV_INITIAL_METADATA);
 }
 
 /* Whether the batch's stage begins with the batch, not with the receive before it. A stale state
  * is harmless: the stage is then added when it ends, with the same begin. */
 static bool begins_now(const struct rpcprof_grpc_call *c, const struct rpcprof_grpc_batch *batch)
 {
-	if (batch->stage == NO_STAGE || batch->stage == RECV_STATUS)
+	if (batch->stage == NO_STAGE || batch->stage == GRPC_OP_RECV_STATUS_ON_CLIENT)
 		return false;
-	return batch->stage != RECV_MESSAGE ||
+	return batch->stage != GRPC_OP_RECV_MESSAGE ||
 	       !(rpcprof_load_relaxed(&c->state) & HEADER_PENDING);
 }
 
 /* A client's Stat has the trace context that goes out with the call. */
 static void note_sent_trace(struct rpcprof_grpc_call *c, const grpc_op *ops)
 {
-	while (ops->op != GRPC_OP_SEND_INITIAL_METADATA)
-		ops++;
-	rpcprof_grpc_metadata_on(c, ops->data.send_initial_metadata.metadata,
-	                         ops->data.send_initial_metadata.count);
+	const grpc_op *header = op_of(ops, GRPC_OP_SEND_INITIAL_METADATA);
+
+	rpcprof_grpc_metadata_on(c, header->data.send_initial_metadata.metadata,
+	                         header->data.send_initial_metadata.count);
 }
 
-struct rpcprof_timer rpcprof_grpc_batch_begin_on(struct rpcprof_grpc_call *c,
-                                                 struct rpcprof_grpc_batch *batch,
-                                                 const grpc_op *ops, size_t nops)
+struct rpcprof_timer rpcprof_grpc_batch_begin_bits(struct rpcprof_grpc_call *c,
+                                                   struct rpcprof_grpc_batch *batch,
+                                                   const grpc_op *ops, uint32_t bits)
 {
-	uint64_t now = rpcprof_clock_now();
+	uint64_t now;
 
-	batch_describe(batch, ops, nops);
-	if ((batch->ops & BIT(GRPC_OP_SEND_INITIAL_METADATA)) &&
+	batch_describe(batch, ops, bits);
+	now = batch->stage != NO_STAGE ? rpcprof_clock_now() : 0;
+	if ((batch->ops & GRPC_BIT(GRPC_OP_SEND_INITIAL_METADATA)) &&
 	    (rpcprof_load_relaxed(&c->state) & CLIENT)) /* relaxed: the bit never changes */
 		note_sent_trace(c, ops);
 	if (begins_now(c, batch)) {
@@ -202,9 +195,16 @@ struct rpcprof_timer rpcprof_grpc_batch_begin_on(struct rpcprof_grpc_call *c,
 	rpcprof_store_release(&batch->begin, now);
 	if (header_comes_alone(batch))
 		rpcprof_or_relaxed(&c->state, (uint32_t)HEADER_PENDING);
-	if (!(batch->ops & SENDS))
+	if (!(batch->ops & GRPC_SENDS))
 		return rpcprof_timer_none_();
 	return rpcprof_timer_begin_at(c->call.stat, stage_tag(SEND_START), now);
+}
+
+struct rpcprof_timer rpcprof_grpc_batch_begin_on(struct rpcprof_grpc_call *c,
+                                                 struct rpcprof_grpc_batch *batch,
+                                                 const grpc_op *ops, size_t nops)
+{
+	return rpcprof_grpc_batch_begin_bits(c, batch, ops, rpcprof_grpc_bits(ops, nops));
 }
 
 /*
@@ -227,30 +227,30 @@ static bool deadline_passed(const struct rpcprof_grpc_call *c, uint64_t ticks)
 	       (double)(ticks - c->begin) / info.ticks_per_second / 64 + 0.002;
 }
 
-static void server_cancelled(struct rpcprof_grpc_call *c, uint64_t ticks)
+static void server_cancelled(struct rpcprof_grpc_call *c)
 {
 	uint32_t bits = CANCELLED;
 
-	if (deadline_passed(c, ticks))
+	if (deadline_passed(c, rpcprof_clock_now()))
 		bits |= DEADLINE_PASSED;
 	rpcprof_or_relaxed(&c->state, bits);
 }
 
 /* What a batch that came back says about the call's status. */
 static void note_status(struct rpcprof_grpc_call *c, const struct rpcprof_grpc_batch *batch,
-                        bool success, uint64_t now)
+                        bool success)
 {
-	if (batch->ops & BIT(GRPC_OP_SEND_STATUS_FROM_SERVER)) {
+	if (batch->ops & GRPC_BIT(GRPC_OP_SEND_STATUS_FROM_SERVER)) {
 		if (success)
 			rpcprof_store_relaxed(&c->status, batch->sent_status);
 		else
-			server_cancelled(c, now);
+			server_cancelled(c);
 	}
-	if (batch->ops & BIT(GRPC_OP_RECV_CLOSE_ON_SERVER)) {
+	if (batch->ops & GRPC_BIT(GRPC_OP_RECV_CLOSE_ON_SERVER)) {
 		if (!success || (batch->cancelled && *batch->cancelled))
-			server_cancelled(c, now);
+			server_cancelled(c);
 	}
-	if (batch->status)
+	if (batch->ops & GRPC_BIT(GRPC_OP_RECV_STATUS_ON_CLIENT) && batch->status)
 		rpcprof_store_relaxed(&c->status, (int32_t)*batch->status);
 }
 
@@ -263,7 +263,7 @@ static uint64_t end_stage(struct rpcprof_grpc_call *c, const struct rpcprof_grpc
 
 	if (now == 0) /* there was none to end, or no more */
 		now = rpcprof_clock_now();
-	if (batch->open || batch->stage == NO_STAGE)
+	if (batch->open)
 		return now;
 	/* relaxed: stale only if that receive's tag is being looked at by another thread this very
 	 * moment; the two stages then overlap by that moment */
@@ -275,14 +275,14 @@ static uint64_t end_stage(struct rpcprof_grpc_call *c, const struct rpcprof_grpc
 void rpcprof_grpc_batch_end_on(struct rpcprof_grpc_call *c, struct rpcprof_grpc_batch *batch,
                                bool success)
 {
-	/* B2 acquire, pairs with B1 */
-	uint64_t now = end_stage(c, batch, rpcprof_load_acquire(&batch->begin));
+	uint64_t begin = rpcprof_load_acquire(&batch->begin); /* B2 acquire, pairs with B1 */
+	uint64_t now = batch->stage != NO_STAGE ? end_stage(c, batch, begin) : 0;
 
 	if (header_comes_alone(batch))
 		__atomic_fetch_and(&c->state, ~(uint32_t)HEADER_PENDING, __ATOMIC_RELAXED);
 	if (batch->ops & RECEIVES)
 		rpcprof_store_relaxed(&c->received, now);
-	note_status(c, batch, success, now);
+	note_status(c, batch, success);
 }
 
 /* The stage cannot be taken back: it is left with no length. */

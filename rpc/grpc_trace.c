@@ -57,7 +57,7 @@ bool rpcprof_grpc_trace_wanted(const struct grpc_record *r, const grpc_op *ops, 
 {
 	const grpc_op *header;
 
-	if (!rpcprof_grpc_options.send_traceparent || r->server || nops > GRPC_BATCHES_MAX)
+	if (r->server || nops > GRPC_BATCHES_MAX)
 		return false;
 	header = client_header(ops, nops);
 	if (!header)

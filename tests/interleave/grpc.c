@@ -178,11 +178,18 @@ static void start(int n)
 {
 	void *tag = user_tag(n);
 	struct grpc_slot *slot =
-		rpcprof_grpc_slot_open(records[0], queue(), GRPC_QUEUE_NEXT, GRPC_WHOLE, &tag);
+		rpcprof_grpc_slot_open(records[0], GRPC_HOLD, queue(), GRPC_QUEUE_NEXT, GRPC_WHOLE, &tag);
 
 	REQUIRE(slot != NULL && tag == slot);
 	rpcprof_store_relaxed(&slot->batch.begin, 1); /* as rpcprof_grpc_batch_begin() */
 	rpcprof_store_release(&handed, (uint64_t)(uintptr_t)slot);
+	rpcprof_grpc_record_drop(records[0], GRPC_HOLD);
+}
+
+/* By when all are done, the holds are what they were. */
+static void holds_are_left(void)
+{
+	REQUIRE(rpcprof_load_relaxed(&records[0]->holds) / GRPC_HOLD == 8);
 }
 
 static void start_twice_or_done(int thread)
@@ -211,7 +218,7 @@ static void two_parts(void)
 	for (int i = 0; i < 2; i++) {
 		void *tag = user_tag(0);
 
-		(void)rpcprof_grpc_slot_open(records[0], queue(), GRPC_QUEUE_NEXT,
+		(void)rpcprof_grpc_slot_open(records[0], 0, queue(), GRPC_QUEUE_NEXT,
 		                             i ? GRPC_LAST_PART : GRPC_PART, &tag);
 	}
 	records[0]->parts_left = 2;
@@ -241,7 +248,7 @@ static void one_pluckable(void)
 
 	one_attached();
 	interleave_owned(NULL, 0);
-	(void)rpcprof_grpc_slot_open(records[0], queue(), GRPC_QUEUE_PLUCK, GRPC_WHOLE, &tag);
+	(void)rpcprof_grpc_slot_open(records[0], 0, queue(), GRPC_QUEUE_PLUCK, GRPC_WHOLE, &tag);
 }
 
 static void pluck(int thread)
@@ -322,7 +329,7 @@ const struct interleave_case grpc_cases[] = {
 	{"grpc_pool_give_and_take", 2, 4, 2, 0, two_free, give_and_take, pool_counts_them},
 	{"grpc_attach_and_find", 2, ALL, ALL, 0, one_unattached, attach_or_find, NULL},
 	{"grpc_holds", 2, ALL, ALL, 0, two_holds, touch_and_drop, ended_once},
-	{"grpc_slots", 2, ALL, ALL, 0, one_attached, start_twice_or_done, NULL},
+	{"grpc_slots", 2, ALL, ALL, 0, one_attached, start_twice_or_done, holds_are_left},
 	{"grpc_parts", 2, ALL, ALL, 0, two_parts, part_done, told_once},
 	{"grpc_pluck", 2, ALL, ALL, 0, one_pluckable, pluck, plucked_once},
 	{"grpc_queues", 2, ALL, ALL, 0, destroyed_queue, make_or_ask, NULL},
