@@ -123,7 +123,8 @@ int main(int argc, char **argv)
 		rpcprof_exporter_flush(10000);
 		rpcprof_push_flush(rpcprof_agent_push(0), 10000);
 		rpcprof_push_get_stats(rpcprof_agent_push(0), &stats);
-		printf("taken %d sent %d\n", (int)stats.taken, (int)stats.sent);
+		printf("taken %d sent %d uncertain %d\n", (int)stats.taken, (int)stats.sent,
+		       (int)stats.dropped_uncertain);
 	}
 	return rpcprof_agent_stop(stop_ms != NULL ? (uint32_t)atoi(stop_ms) : 10000) == 0 ? 0 : 4;
 }

@@ -28,7 +28,7 @@ class Agent(Case):
                              PYROSCOPE_BASIC_AUTH_USER="u", PYROSCOPE_BASIC_AUTH_PASSWORD="geheim",
                              OTEL_SERVICE_NAME="cart", RPCPROF_LOG="1",
                              OTEL_RESOURCE_ATTRIBUTES="service.version=1.2,k8s.pod.name=cart-0,x=y")
-        self.assertEqual(run.stdout, "taken 1 sent 1\n")
+        self.assertEqual(run.stdout, "taken 1 sent 1 uncertain 0\n")
         [request] = server.requests
         self.assertEqual(request.path, "/push.v1.PusherService/Push")
         self.assertEqual(request.headers["Authorization"], "Basic dTpnZWhlaW0=")

@@ -91,6 +91,18 @@ func Restart(t *testing.T, away time.Duration) {
 		t.Fatalf("the server does not end well: %v", err)
 	}
 	time.Sleep(away)
+	StartAgain(t)
+}
+
+// Kill ends the server with no moment left to it.
+func Kill() {
+	server.Process.Kill()
+	server.Wait()
+}
+
+// StartAgain is for after a Kill.
+func StartAgain(t *testing.T) {
+	t.Helper()
 	if !startServer() {
 		t.Fatal("the server does not come back")
 	}

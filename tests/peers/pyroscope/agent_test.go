@@ -33,7 +33,7 @@ func command(t *testing.T, application string, args ...string) *exec.Cmd {
 	return run
 }
 
-func start(t *testing.T, application string, args ...string) *program {
+func prepare(t *testing.T, application string, args ...string) *program {
 	t.Helper()
 	p := &program{Cmd: command(t, application, args...)}
 	in, err := p.StdinPipe()
@@ -45,10 +45,21 @@ func start(t *testing.T, application string, args ...string) *program {
 		t.Fatal(err)
 	}
 	p.in, p.out, p.Stderr = in, bufio.NewReader(out), &p.stderr
+	return p
+}
+
+func (p *program) start(t *testing.T) {
+	t.Helper()
 	if err := p.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { p.Process.Kill() })
+}
+
+func start(t *testing.T, application string, args ...string) *program {
+	t.Helper()
+	p := prepare(t, application, args...)
+	p.start(t)
 	return p
 }
 
