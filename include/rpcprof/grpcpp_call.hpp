@@ -236,10 +236,18 @@ protected:
 		state_.fetch_or(bits, std::memory_order_acq_rel);
 	}
 
+	/* A stage whose both ends are known: nobody else could end it, so it is not begun first. */
 	void add_stage(uint32_t tag, uint64_t begin, uint64_t end) noexcept
 	{
-		rpcprof_timer_end_at(rpcprof_timer_begin_at(rpcprof_call_stat(&call_), tag, begin),
-		                     end);
+		struct rpcprof_detached_timer timer;
+
+		if (rpcprof_thread.id == 0)
+			rpcprof_thread_prepare();
+		timer.begin = begin;
+		timer.end = end;
+		timer.tag = tag;
+		timer.thread = static_cast<uint32_t>(rpcprof_thread.id);
+		rpcprof_stat_append(rpcprof_call_stat(&call_), &timer);
 	}
 
 	void drop() noexcept
@@ -321,15 +329,15 @@ private:
 
 	void end_batch(Batch &batch, Methods *methods)
 	{
-		uint64_t now = rpcprof_clock_now();
+		uint64_t now = rpcprof_timer_end(batch.timer);
 		uint64_t received = received_.load(std::memory_order_relaxed);
 		uint32_t ops = batch.ops | ops_received(methods);
 
+		if (now == 0) /* there was none to end, or no more */
+			now = rpcprof_clock_now();
 		/* A receive that was started early begins when the one before it has come. A stale
 		 * `received` makes the two overlap by as much as another thread is late with it. */
-		if (batch.timer.bits != 0)
-			rpcprof_timer_end_at(batch.timer, now);
-		else if (ops != 0)
+		if (batch.timer.bits == 0 && ops != 0)
 			add_stage(stage_tag(ops), received > batch.begin ? received : batch.begin,
 			          now);
 		if (ops & RECEIVES)
