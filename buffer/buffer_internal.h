@@ -44,7 +44,9 @@ struct buffer_head {
 
 struct buffer_shard {
 	uint64_t cur;
-	uint64_t pad[15];
+	uint64_t last_number; /* of the block opened here last */
+	uint64_t next_index;  /* where the next one will lie, perhaps: a hint */
+	uint64_t pad[13];
 };
 
 /* A line pair whatever the number of slots in use, so that CPUs never share one. */

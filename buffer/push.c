@@ -31,6 +31,10 @@
 #include "atomic_internal.h"
 #include "buffer/cpu_internal.h"
 
+/* How many pushes ahead a hint looks: a cache line takes two or three of the shortest calls to come
+ * over from another CPU. */
+#define LOOK_AHEAD 3
+
 #define likely(x) __builtin_expect(!!(x), 1)
 
 static inline struct buffer_block *ticket_block(const struct rpcprof_buffer *buffer,
@@ -48,19 +52,30 @@ static inline bool ticket_valid(const struct rpcprof_buffer *buffer, uint64_t ti
 		       (ticket >> BUFFER_POS_BITS) + 1;
 }
 
+/* What this CPU will displace LOOK_AHEAD pushes from now, if all goes on as it did. */
+static inline uint64_t look_ahead(const struct rpcprof_buffer *buffer,
+				  const struct buffer_shard *shard,
+				  const struct buffer_block *block, uint64_t pos)
+{
+	uint64_t ahead = pos + LOOK_AHEAD;
+
+	if (ahead >= buffer->block_slots) {
+		block = buffer_block(buffer, rpcprof_load_hint(&shard->next_index));
+		ahead -= buffer->block_slots;
+	}
+	return rpcprof_load_hint(&block->slots[ahead]);
+}
+
 /* P1 acq_rel, pairs with the exchange or load that takes or sees the value (P1, D1, W1).
  * Release: what the value stands for, else its next owner sees it half made. Acquire: what the
  * displaced value stands for, which is now this thread's to read and reuse. */
-static inline uint64_t put(const struct rpcprof_buffer *buffer, uint64_t ticket, uint64_t value,
-			   uint64_t *next)
+static inline uint64_t put(const struct rpcprof_buffer *buffer, const struct buffer_shard *shard,
+			   uint64_t ticket, uint64_t value, uint64_t *next)
 {
 	struct buffer_block *block = ticket_block(buffer, ticket);
 	uint64_t pos = ticket & BUFFER_POS_MASK;
 
-	/* After the last slot the first of the block that comes next if no other CPU takes it; at
-	 * the end of the memory the guard's. Only a hint. */
-	*next = rpcprof_load_relaxed(pos + 1 < buffer->block_slots ? &block->slots[pos + 1]
-								   : &block[1].slots[0]);
+	*next = look_ahead(buffer, shard, block, pos);
 	return rpcprof_exchange_acq_rel(&block->slots[pos], value);
 }
 
@@ -82,26 +97,40 @@ static void close_block(const struct rpcprof_buffer *buffer, uint64_t ticket)
 		rpcprof_store_relaxed(&block->header, 0);
 }
 
-/* Fetches what the next two openings will touch, and the pushes after them: the locked instructions
- * there would wait for each miss. Past the end of the memory a fetch does nothing. */
-static void fetch_ahead(const struct buffer_block *opened, const struct buffer_block *closed)
+/* An index some blocks after another, both less than `blocks`. */
+static uint64_t index_after(const struct rpcprof_buffer *buffer, uint64_t index, uint64_t steps)
 {
-	for (int i = 1; i <= 2; i++) {
-		__builtin_prefetch(&opened[i], 1);
-		__builtin_prefetch(&opened[i].slots[BUFFER_SLOTS_MAX / 2], 1);
-		__builtin_prefetch(&closed[i], 1);
-	}
+	index += steps;
+	return index < buffer->blocks ? index : index - buffer->blocks;
+}
+
+/* Fetches what the next opening here and the pushes after it will touch, for the locked instructions
+ * there would wait for each miss: the block as far on as this one is from the last, that is, if the
+ * other CPUs open as many as they did since; and the one that it will close. */
+static void fetch_ahead(const struct rpcprof_buffer *buffer, struct buffer_shard *shard,
+			uint64_t number, uint64_t index)
+{
+	uint64_t stride = number - rpcprof_load_hint(&shard->last_number);
+	uint64_t next = index_after(buffer, index, stride < buffer->blocks ? stride : 1);
+	const struct buffer_block *block = buffer_block(buffer, next);
+	uint64_t closed = index_after(buffer, next, buffer->blocks - buffer->blocks / 2);
+
+	rpcprof_store_hint(&shard->last_number, number);
+	rpcprof_store_hint(&shard->next_index, next);
+	__builtin_prefetch(block, 1);
+	__builtin_prefetch(&block->slots[BUFFER_SLOTS_MAX / 2], 1);
+	__builtin_prefetch(buffer_block(buffer, closed), 1);
 }
 
 /* Takes a number, names its block by it, and closes the one that is half a ring old. */
-static uint64_t open_block(const struct rpcprof_buffer *buffer)
+static uint64_t open_block(const struct rpcprof_buffer *buffer, struct buffer_shard *shard)
 {
 	uint64_t number = rpcprof_add_relaxed(&buffer_head(buffer)->next_number, 1);
 	uint64_t ticket = first_ticket(buffer, number);
 	uint64_t old = first_ticket(buffer, number - buffer->blocks / 2);
 	struct buffer_block *block = ticket_block(buffer, ticket);
 
-	fetch_ahead(block, ticket_block(buffer, old));
+	fetch_ahead(buffer, shard, number, ticket >> BUFFER_POS_BITS & BUFFER_INDEX_MASK);
 	rpcprof_store_relaxed(&block->header, (ticket >> BUFFER_POS_BITS) + 1);
 	close_block(buffer, old);
 	return ticket;
@@ -109,9 +138,10 @@ static uint64_t open_block(const struct rpcprof_buffer *buffer)
 
 /* The ticket was none: the block is full, or has been closed, or there never was one. */
 static __attribute__((noinline)) uint64_t push_slow(const struct rpcprof_buffer *buffer,
-						    uint64_t *cur, uint64_t value,
-						    uint64_t *next)
+						    struct buffer_shard *shard,
+						    uint64_t value, uint64_t *next)
 {
+	uint64_t *cur = &shard->cur;
 	uint64_t ticket = rpcprof_load_relaxed(cur);
 	uint64_t fresh = 0;
 
@@ -119,20 +149,20 @@ static __attribute__((noinline)) uint64_t push_slow(const struct rpcprof_buffer 
 		if (ticket_valid(buffer, ticket)) { /* another thread has been here */
 			ticket = rpcprof_add_relaxed(cur, 1);
 			if (ticket_valid(buffer, ticket))
-				return put(buffer, ticket, value, next);
+				return put(buffer, shard, ticket, value, next);
 			ticket = rpcprof_load_relaxed(cur);
 			continue;
 		}
 		if (fresh == 0) {
 			/* So that nobody else has to write to its line, half a ring later. */
 			close_block(buffer, ticket);
-			fresh = open_block(buffer);
+			fresh = open_block(buffer, shard);
 		}
 		/* Fails only if another thread took a ticket, which each does once before it
 		 * comes here, or installed a block. Lock-free. relaxed: who takes a ticket checks
 		 * the header, and what is in the slots is P1's. */
 		if (rpcprof_cas_relaxed(cur, &ticket, fresh + 1))
-			return put(buffer, fresh, value, next);
+			return put(buffer, shard, fresh, value, next);
 	}
 }
 
@@ -142,29 +172,29 @@ static __attribute__((noinline)) uint64_t push_shared(const struct rpcprof_buffe
 						      uint32_t cpu, uint64_t value,
 						      uint64_t *next)
 {
-	uint64_t *cur = &buffer_shard(buffer, cpu % buffer->shards)->cur;
-	uint64_t ticket = rpcprof_add_relaxed(cur, 1);
+	struct buffer_shard *shard = buffer_shard(buffer, cpu % buffer->shards);
+	uint64_t ticket = rpcprof_add_relaxed(&shard->cur, 1);
 
 	if (ticket_valid(buffer, ticket))
-		return put(buffer, ticket, value, next);
-	return push_slow(buffer, cur, value, next);
+		return put(buffer, shard, ticket, value, next);
+	return push_slow(buffer, shard, value, next);
 }
 
 uint64_t rpcprof_buffer_push_peek(struct rpcprof_buffer *buffer, uint64_t value, uint64_t *next)
 {
 	uint32_t cpu = rpcprof_cpu();
-	uint64_t *cur;
+	struct buffer_shard *shard;
 	uint64_t ticket;
 
 	if (!likely(cpu < buffer->own_cpus))
 		return push_shared(buffer, cpu, value, next);
-	cur = &buffer_shard(buffer, cpu)->cur;
+	shard = buffer_shard(buffer, cpu);
 	/* Only a thread that is moved between reading the CPU number and here meets another; then
 	 * both may get one ticket, or an older block come back into the word. Any slot is safe. */
-	ticket = rpcprof_next_unlocked(cur);
+	ticket = rpcprof_next_unlocked(&shard->cur);
 	if (likely(ticket_valid(buffer, ticket)))
-		return put(buffer, ticket, value, next);
-	return push_slow(buffer, cur, value, next);
+		return put(buffer, shard, ticket, value, next);
+	return push_slow(buffer, shard, value, next);
 }
 
 uint64_t rpcprof_buffer_push(struct rpcprof_buffer *buffer, uint64_t value)

@@ -26,6 +26,13 @@
 #define rpcprof_or_relaxed(p, v) __atomic_fetch_or((p), (v), __ATOMIC_RELAXED)
 #define rpcprof_exchange_acq_rel(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL)
 
+/* Of words that only tell what to fetch ahead. Whatever they hold is right, so a checker leaves them
+ * out. */
+#ifndef rpcprof_load_hint
+#define rpcprof_load_hint(p) rpcprof_load_relaxed(p)
+#define rpcprof_store_hint(p, v) rpcprof_store_relaxed((p), (v))
+#endif
+
 /* Without x86-64's lock prefix, which would cost half of a push: one instruction, so whole against
  * signals and preemption on its CPU. Against other CPUs it is a load and a store, and a checker
  * takes it for that. The first adds 1 and gives what was there. */

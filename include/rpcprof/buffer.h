@@ -77,8 +77,8 @@ int rpcprof_buffer_init(struct rpcprof_buffer *buffer, void *memory, uint32_t ca
 uint64_t rpcprof_buffer_push(struct rpcprof_buffer *buffer, uint64_t value);
 
 /**
- * As rpcprof_buffer_push(), but also tells what this CPU's next push will likely displace: for
- * fetching what that value stands for ahead of time, and for nothing else.
+ * As rpcprof_buffer_push(), but also tells what this CPU will likely displace a few pushes from now:
+ * for fetching what that value stands for ahead of time, and for nothing else.
  *
  * @param next  out: a hint, which may be 0, gone, or not a value at all
  */

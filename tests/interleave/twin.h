@@ -73,6 +73,9 @@ static inline uint64_t twin_next_unlocked(uint64_t *word, struct twin_place plac
 	           twin_load((p), sizeof(*(p)), __ATOMIC_RELAXED, TWIN_HERE) + (v),            \
 	           __ATOMIC_RELAXED, TWIN_HERE)
 
+#define rpcprof_load_hint(p) ((void)(p), (uint64_t)0)
+#define rpcprof_store_hint(p, v) ((void)(p), (void)(v))
+
 /* What the kernel would call at a thread's exit, the cases call. */
 #define pthread_key_create twin_key_create
 #define pthread_setspecific twin_setspecific
