@@ -122,7 +122,13 @@ _Static_assert(sizeof(struct rpcprof_thread_state) + sizeof(struct rpcprof_threa
 
 static inline struct rpcprof_cell *rpcprof_cell_of(uint32_t unit)
 {
-	return rpcprof_unit_at_(unit);
+	return rpcprof_cell_at_(unit);
+}
+
+/* The low half of a Stat's handle in a cell. */
+static inline uint32_t rpcprof_cell_unit(uint64_t cell)
+{
+	return (uint32_t)cell * RPCPROF_CELL_SLOTS;
 }
 
 /* The halves of a Stat's handle, which is also its value in a ring and the id of its view. */

@@ -17,15 +17,41 @@
  */
 #include "stats/arena_internal.h"
 
-/* Links of a cell in the depot lie in its `begin`, which is why it must be FREE there. */
-static inline uint32_t next_cell(const struct rpcprof_cell *cell)
+/* The first cell of a chain holds the link to the next chain in its `begin`, and the chain's other
+ * cells where its timers were, two in a word, 0 after the last: which is why it must be FREE. So
+ * who takes a chain reads one cell of it; each is in some other CPU's cache. */
+static inline uint32_t next_chain(const struct rpcprof_cell *first)
 {
-	return (uint32_t)(rpcprof_load_relaxed(&cell->begin) >> 32);
+	return (uint32_t)rpcprof_load_relaxed(&first->begin);
 }
 
-static inline uint32_t next_chain(const struct rpcprof_cell *cell)
+static inline uint64_t *chain_words(const struct rpcprof_cell *first)
 {
-	return (uint32_t)rpcprof_load_relaxed(&cell->begin);
+	return (uint64_t *)(void *)rpcprof_cell_timers(first);
+}
+
+static void chain_write(const struct rpcprof_cell *first, const uint32_t *others, uint32_t count)
+{
+	for (uint32_t i = 0; i <= count; i += 2) {
+		uint64_t low = i < count ? others[i] : 0;
+		uint64_t high = i + 1 < count ? others[i + 1] : 0;
+		rpcprof_store_relaxed(&chain_words(first)[i / 2], high << 32 | low);
+	}
+}
+
+static uint32_t chain_read(const struct rpcprof_cell *first, uint32_t others[CHAIN_CELLS])
+{
+	uint32_t count = 0;
+
+	for (;; count += 2) {
+		uint64_t word = rpcprof_load_relaxed(&chain_words(first)[count / 2]);
+		others[count] = (uint32_t)word;
+		others[count + 1] = (uint32_t)(word >> 32);
+		if (others[count] == 0)
+			return count;
+		if (others[count + 1] == 0)
+			return count + 1;
+	}
 }
 
 static uint32_t depot_pop(void)
@@ -51,16 +77,15 @@ static void depot_push(uint32_t unit)
 	uint64_t new_head;
 
 	do {
-		rpcprof_store_relaxed(&cell->begin,
-		                      (uint64_t)next_cell(cell) << 32 | (uint32_t)head);
+		rpcprof_store_relaxed(&cell->begin, (uint64_t)(uint32_t)head);
 		new_head = ((head >> 32) + 1) << 32 | unit;
 		/* K1 release, pairs with K2: links before the head that leads to them, and all that
 		 * the cells' last owners stored before who gets them next. */
 	} while (!rpcprof_cas_acq_rel(depot, &head, new_head));
 }
 
-/* A cell that goes to the depot stops being a record before its links overwrite it: a snapshot
- * that still copies it must see its seq change. */
+/* The first cell of a chain stops being a record before its links overwrite it: a snapshot that
+ * still copies it must see its seq change. */
 static void cell_unrecord(struct rpcprof_cell *cell)
 {
 	uint32_t generation = (uint32_t)(rpcprof_load_relaxed(&cell->seq) >> 2);
@@ -72,16 +97,14 @@ static void cell_unrecord(struct rpcprof_cell *cell)
 
 static void chain_push(const uint32_t *units, uint32_t count)
 {
-	uint32_t next = 0;
+	struct rpcprof_cell *first;
 
-	for (uint32_t i = count; i-- > 0;) {
-		struct rpcprof_cell *cell = rpcprof_cell_of(units[i]);
-		cell_unrecord(cell);
-		rpcprof_store_relaxed(&cell->begin, (uint64_t)next << 32);
-		next = units[i];
-	}
-	if (count > 0)
-		depot_push(next);
+	if (count == 0)
+		return;
+	first = rpcprof_cell_of(units[0]);
+	cell_unrecord(first);
+	chain_write(first, units + 1, count - 1);
+	depot_push(units[0]);
 }
 
 /* How many cells this thread may hold back. All together stay below max_in_flight up to about a
@@ -116,7 +139,7 @@ static uint32_t bump_take(uint32_t count, uint32_t *first)
 		return 0;
 	if (start + count > cells)
 		count = (uint32_t)(cells - start);
-	*first = (uint32_t)(start + 1) * rpcprof_arena.units;
+	*first = rpcprof_cell_unit(start + 1);
 	return count;
 }
 
@@ -143,39 +166,50 @@ uint64_t rpcprof_history_oldest(void)
 	return value;
 }
 
+/* A chain from the depot into an empty stash, as far as it may hold; gives its first cell. */
+static uint32_t refill_from_depot(struct rpcprof_thread_state *self)
+{
+	uint32_t others[CHAIN_CELLS];
+	uint32_t unit = depot_pop(), count;
+
+	if (unit == 0)
+		return 0;
+	count = chain_read(rpcprof_cell_of(unit), others);
+	for (; count > 0 && self->stashed < self->stash_limit; count--) {
+		/* All at once: one by one each would wait for its way from another CPU. */
+		__builtin_prefetch(rpcprof_cell_of(others[count - 1]), 1);
+		self->stash[self->stashed++] = others[count - 1];
+	}
+	chain_push(others, count);
+	return unit;
+}
+
 /* Several cells into an empty stash; gives one of them. */
 static uint32_t refill(struct rpcprof_thread_state *self)
 {
-	uint32_t units = rpcprof_arena.units;
-	uint32_t unit = depot_pop(), first, count;
+	uint32_t unit, first, count;
 
 	self->stash_limit = stash_limit();
-	if (unit != 0) {
-		uint32_t next = next_cell(rpcprof_cell_of(unit));
-		for (; next != 0 && self->stashed < self->stash_limit;
-		     next = next_cell(rpcprof_cell_of(next)))
-			self->stash[self->stashed++] = next;
-		if (next != 0)
-			depot_push(next);
+	unit = refill_from_depot(self);
+	if (unit != 0)
 		return unit;
-	}
 	count = bump_take(chunk(), &first);
 	if (count == 0)
 		return steal();
 	for (uint32_t i = count - 1; i > 0; i--)
-		self->stash[self->stashed++] = first + i * units;
+		self->stash[self->stashed++] = first + i * RPCPROF_CELL_SLOTS;
 	return first;
 }
 
 /* For signal handlers that found the stash in use, and threads whose exit has begun. */
 static uint32_t take_unstashed(void)
 {
-	uint32_t unit = depot_pop(), first;
+	uint32_t others[CHAIN_CELLS];
+	uint32_t unit = depot_pop(), first, count;
 
 	if (unit != 0) {
-		uint32_t rest = next_cell(rpcprof_cell_of(unit));
-		if (rest != 0)
-			depot_push(rest);
+		count = chain_read(rpcprof_cell_of(unit), others);
+		chain_push(others, count);
 		return unit;
 	}
 	return bump_take(1, &first) != 0 ? first : steal();

@@ -14,6 +14,10 @@
 /* The size of the first configuration ever published: a shorter one is not one of ours. */
 #define CONFIG_BYTES_MIN offsetof(struct rpcprof_config, max_in_flight)
 
+/* An odd number of cache lines: the lines that every Stat has written to, the first and those of a
+ * few timers, then lie in all sets of a cache, where with a power of two most would stay empty. */
+#define CELL_BYTES (17 * RPCPROF_CACHE_LINE)
+
 static int in_range(const char *name, uint64_t value, uint64_t low, uint64_t high)
 {
 	if (value >= low && value <= high)
@@ -28,7 +32,7 @@ static void defaults(struct rpcprof_config *config)
 	if (config->capacity == 0)
 		config->capacity = 16384;
 	if (config->cell_bytes == 0)
-		config->cell_bytes = 1024;
+		config->cell_bytes = CELL_BYTES;
 	if (config->max_in_flight == 0)
 		config->max_in_flight = config->capacity / 4 > 64 ? config->capacity / 4 : 64;
 	if (config->tag_entries == 0)
@@ -92,7 +96,7 @@ static uint64_t cell_count(const struct rpcprof_config *config)
 /* Whether a stamp, a cell's offset and a tag added up, stays within its half of the word. */
 static int cells_fit(const struct rpcprof_config *config)
 {
-	uint64_t units = cell_count(config) * (config->cell_bytes >> RPCPROF_UNIT_SHIFT);
+	uint64_t units = cell_count(config) * RPCPROF_CELL_SLOTS;
 
 	if (units + config->tag_entries < RPCPROF_BY_OWNER)
 		return 0;
@@ -122,9 +126,11 @@ int rpcprof_config_fill(const struct rpcprof_config *config, struct rpcprof_conf
 	    in_range("method_tags + label_tags", (uint64_t)all.method_tags + all.label_tags, 0,
 	             all.tag_entries - 8) != 0)
 		return -EINVAL;
-	if (all.cell_bytes != 512 && all.cell_bytes != 1024) {
-		rpcprof_log(RPCPROF_LOG_ERROR, "init: cell_bytes is %u; it must be 512 or 1024",
-		            all.cell_bytes);
+	if (in_range("cell_bytes", all.cell_bytes, RPCPROF_CELL_BYTES_MIN, RPCPROF_CELL_BYTES_MAX) != 0)
+		return -EINVAL;
+	if (all.cell_bytes % RPCPROF_CACHE_LINE != 0) {
+		rpcprof_log(RPCPROF_LOG_ERROR, "init: cell_bytes is %u; it must be a multiple of %d",
+		            all.cell_bytes, RPCPROF_CACHE_LINE);
 		return -EINVAL;
 	}
 	if (tags_fit(&all) != 0 || cells_fit(&all) != 0)

@@ -17,9 +17,9 @@ struct rpcprof_arena_map rpcprof_map;
 /* What a handle points at before init: a cell that is never live, and whose key matches nobody. */
 static struct {
 	struct rpcprof_cell cell;
-	struct rpcprof_timer_slot timers[26];
-} null_cell __attribute__((aligned(1024)));
-struct rpcprof_arena_base rpcprof_arena = {(char *)&null_cell, ~UINT64_C(31), 21, 32, 0};
+	struct rpcprof_timer_slot timers[RPCPROF_CELL_SLOTS];
+} null_cell __attribute__((aligned(RPCPROF_CACHE_LINE)));
+struct rpcprof_arena_base rpcprof_arena = {(char *)&null_cell, 0, 1, 0};
 
 enum { NOT_YET, STARTING, STARTED };
 static uint32_t init_state;
@@ -60,11 +60,10 @@ static void map_fill(char *base, const struct rpcprof_config *config,
 	map->config = *config;
 	map->base = base;
 	rpcprof_arena.cells = base + layout->cells;
-	rpcprof_arena.units = config->cell_bytes >> RPCPROF_UNIT_SHIFT;
-	rpcprof_arena.cell_mask = ~((uint64_t)rpcprof_arena.units - 1);
+	rpcprof_arena.scale = config->cell_bytes / RPCPROF_CELL_SLOTS;
 	rpcprof_arena.capacity =
-		(uint32_t)((config->cell_bytes - sizeof(struct rpcprof_cell)) >>
-	                   RPCPROF_UNIT_SHIFT) - RPCPROF_ACCUMULATORS;
+		(uint32_t)((config->cell_bytes - sizeof(struct rpcprof_cell)) /
+	                   sizeof(struct rpcprof_timer_slot)) - RPCPROF_ACCUMULATORS;
 	/* Less than all, so that one claim comes before the cell is full: it prepares the
 	 * accumulators. None where the short way's clock is not the process's. */
 	if (rpcprof_load_relaxed(&rpcprof_control_page.head.clock_kind) == RPCPROF_CLOCK_RAW)

@@ -5,8 +5,7 @@
 #include "rpcprof/view.h"
 #include "stats/arena_internal.h"
 
-#define CELL_BYTES_MAX 1024
-#define READ_BATCH 16 /* values looked up together */
+#define READ_BATCH 8 /* values looked up together */
 
 #define LINE_OF_FEW offsetof(struct rpcprof_cell, trace_word) /* attributes that some calls have */
 

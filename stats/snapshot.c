@@ -128,7 +128,7 @@ static bool look(struct looker *looker, uint64_t value, struct rpcprof_view *vie
 
 static bool first_time(struct looker *looker, uint64_t value)
 {
-	uint32_t cell = (uint32_t)value / rpcprof_arena.units;
+	uint32_t cell = (uint32_t)value / RPCPROF_CELL_SLOTS;
 	uint64_t bit = UINT64_C(1) << (cell % 64);
 	bool first = (looker->seen[cell / 64] & bit) == 0;
 
@@ -220,7 +220,7 @@ static int filter_check(const struct rpcprof_filter *filter)
 
 int64_t rpcprof_snapshot(const struct rpcprof_filter *filter, rpcprof_view_fn *fn, void *arg)
 {
-	uint64_t buffer[CELL_BYTES_MAX / sizeof(uint64_t)];
+	uint64_t buffer[RPCPROF_CELL_BYTES_MAX / sizeof(uint64_t)];
 	struct looker looker = {.filter = filter, .fn = fn, .arg = arg};
 	bool ordered = filter == NULL || !filter->unordered;
 	int error = filter_check(filter);
@@ -249,9 +249,8 @@ int64_t rpcprof_snapshot(const struct rpcprof_filter *filter, rpcprof_view_fn *f
 
 int64_t rpcprof_inflight(const struct rpcprof_filter *filter, rpcprof_view_fn *fn, void *arg)
 {
-	uint64_t buffer[CELL_BYTES_MAX / sizeof(uint64_t)];
+	uint64_t buffer[RPCPROF_CELL_BYTES_MAX / sizeof(uint64_t)];
 	struct rpcprof_cell *copy = (struct rpcprof_cell *)buffer;
-	uint32_t units = rpcprof_arena.units;
 	uint64_t ticks, used;
 	struct rpcprof_filter open;
 	int64_t delivered = 0;
@@ -269,7 +268,7 @@ int64_t rpcprof_inflight(const struct rpcprof_filter *filter, rpcprof_view_fn *f
 	if (used > rpcprof_control()->cells - 1)
 		used = rpcprof_control()->cells - 1;
 	for (uint64_t i = 1; i <= used; i++) {
-		uint32_t unit = (uint32_t)i * units;
+		uint32_t unit = rpcprof_cell_unit(i);
 		const struct rpcprof_cell *cell = rpcprof_cell_of(unit);
 		uint32_t generation = (uint32_t)(rpcprof_load_relaxed(&cell->seq) >> 2);
 		struct rpcprof_view view;

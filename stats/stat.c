@@ -20,7 +20,7 @@ static uint32_t next_generation(const struct rpcprof_cell *cell)
 	return generation;
 }
 
-/* Fetches what a Stat of eight timers writes, one call before the cell is used: else the locked
+/* Fetches what a Stat of eight timers writes, some calls before the cell is used: else the locked
  * instructions at the end wait for the misses of all its stores. A hint may point anywhere in the
  * range of offsets; fetching does no harm there. */
 static inline void prefetch_cell(uint64_t value)

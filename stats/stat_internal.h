@@ -5,6 +5,10 @@
 #include "rpcprof/timer.h"
 #include "stats/arena_internal.h"
 
+_Static_assert(RPCPROF_CELL_BYTES_MAX == sizeof(struct rpcprof_cell) +
+               RPCPROF_CELL_SLOTS * sizeof(struct rpcprof_timer_slot),
+               "a handle can name every timer of a cell");
+
 #define NO_SLOT UINT32_MAX
 
 /* Lets the owner hand slots next .. limit - 1 to itself. One store for both words: a signal handler

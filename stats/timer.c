@@ -9,6 +9,8 @@
  */
 #include "stats/stat_internal.h"
 
+#define SLOT_MASK (RPCPROF_CELL_SLOTS - UINT64_C(1)) /* of the handle of a timer */
+
 /* Claims up to `want` slots; the first one, or NO_SLOT when the cell is full or has moved on. */
 static uint32_t slots_claim(struct rpcprof_cell *cell, uint32_t generation, uint32_t want,
                             uint32_t *got)
@@ -51,8 +53,6 @@ static uint32_t slot_find(struct rpcprof_cell *cell, struct rpcprof_stat stat, u
 	return slot;
 }
 
-#define HEADER_UNITS (sizeof(struct rpcprof_cell) >> RPCPROF_UNIT_SHIFT)
-
 static void slot_fill(struct rpcprof_cell *cell, uint32_t i, struct rpcprof_stat stat,
                       const struct rpcprof_detached_timer *timer)
 {
@@ -81,7 +81,7 @@ struct rpcprof_timer rpcprof_timer_begin_slow(struct rpcprof_stat stat, uint32_t
 	if (slot == NO_SLOT)
 		return timer;
 	timer.begin = ticks != 0 ? ticks : rpcprof_clock_now();
-	timer.bits = stat.bits + HEADER_UNITS + slot;
+	timer.bits = stat.bits + slot;
 	if (rpcprof_slot_is_fold(slot))
 		timer.bits |= RPCPROF_FOLDED; /* matches no key: its end comes the long way too */
 	else
@@ -100,9 +100,9 @@ static uint64_t elapsed(uint64_t begin, uint64_t end)
 
 uint64_t rpcprof_timer_end_slow(uint64_t begin, uint64_t bits, uint64_t ticks)
 {
-	struct rpcprof_stat stat = {bits & rpcprof_arena.cell_mask & ~RPCPROF_FOLDED};
+	struct rpcprof_stat stat = {bits & ~SLOT_MASK & ~RPCPROF_FOLDED};
 	struct rpcprof_cell *cell = rpcprof_cell_of(rpcprof_unit(stat));
-	uint32_t slot = (uint32_t)(bits - stat.bits - HEADER_UNITS);
+	uint32_t slot = (uint32_t)(bits & SLOT_MASK);
 	uint64_t open = 0;
 
 	if (ticks == 0)

@@ -31,12 +31,15 @@ enum rpcprof_log_level { RPCPROF_LOG_ERROR = 1, RPCPROF_LOG_WARNING = 2, RPCPROF
 typedef void rpcprof_log_fn(void *arg, enum rpcprof_log_level level, const char *message);
 
 #define RPCPROF_CAPACITY_MAX (1u << 24)
+#define RPCPROF_CELL_BYTES_MIN 512u
+#define RPCPROF_CELL_BYTES_MAX 1216u
 
 /** What rpcprof_init() takes. Set size, leave the rest 0 for the defaults. */
 struct rpcprof_config {
 	size_t size;            /* sizeof(struct rpcprof_config) */
 	uint32_t capacity;      /* N: Stats kept; 1..2^24; default 16384 */
-	uint32_t cell_bytes;    /* 512 or 1024 (default): room for 5 or 21 timers before folding */
+	uint32_t cell_bytes;    /* memory of one Stat, a multiple of 64: 512 .. 1216; default 1088.
+	                         * Room for cell_bytes / 32 - 11 timers before folding: 5 .. 27 */
 	uint32_t max_in_flight; /* unfinished Stats at one time; default capacity / 4, at least 64 */
 	uint32_t single_ring;   /* 1: no second ring. A collector then empties the dump */
 	uint32_t clock;         /* enum rpcprof_clock_kind; default AUTO */

@@ -20,8 +20,8 @@ extern "C" {
 
 #define RPCPROF_CACHE_LINE 64
 
-/* Offsets of cells and timers in the arena count in units of one timer. */
-#define RPCPROF_UNIT_SHIFT 5
+/* The low half of a handle names a cell, and a timer in it: RPCPROF_CELL_SLOTS * cell + slot. */
+#define RPCPROF_CELL_SLOTS 32
 
 /* One stage of a call. 32 bytes. */
 struct rpcprof_timer_slot {
@@ -88,10 +88,10 @@ static inline struct rpcprof_timer_slot *rpcprof_cell_timers(const struct rpcpro
 
 /* Where inlined code finds the arena: written once by rpcprof_init, before the switch goes on. */
 struct rpcprof_arena_base {
-	char *cells;        /* unit 0; points at an empty cell until init */
-	uint64_t cell_mask; /* takes the handle of a timer to its Stat's */
+	char *cells;        /* cell 0; points at an empty cell until init */
+	uint64_t scale;     /* bytes of a cell / RPCPROF_CELL_SLOTS: takes the low half of a Stat's
+	                     * handle to the cell's offset */
 	uint32_t capacity;  /* timer slots of a cell without the accumulators */
-	uint32_t units;     /* of a cell */
 	uint32_t grant;     /* slots that the owner may fill without a claim; 0: no short way */
 };
 extern struct rpcprof_arena_base rpcprof_arena;

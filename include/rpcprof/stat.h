@@ -26,7 +26,7 @@ extern "C" {
 
 /** A reference to a Stat, by value. All zero is the null Stat. */
 struct rpcprof_stat {
-	uint64_t bits; /* generation << 32 | offset of the cell in the arena, in units */
+	uint64_t bits; /* generation << 32 | RPCPROF_CELL_SLOTS * cell */
 };
 
 /** Whether a handle is the null Stat: nothing will be recorded through it. */

@@ -31,8 +31,8 @@ extern "C" {
 /** A running timer, by value. All zero is the null timer. */
 struct rpcprof_timer {
 	uint64_t begin; /* ticks */
-	uint64_t bits;  /* generation of the Stat << 32 | offset of the slot in the arena, in units;
-	                 * with RPCPROF_FOLDED for one that went into an accumulator */
+	uint64_t bits;  /* the Stat's + slot; with RPCPROF_FOLDED for one that went into an
+	                 * accumulator */
 };
 
 struct rpcprof_timer rpcprof_timer_begin_slow(struct rpcprof_stat stat, uint32_t tag,
@@ -49,10 +49,11 @@ static inline struct rpcprof_timer rpcprof_timer_none_(void)
 	return none;
 }
 
-/* Where the low half of a handle points. */
-static inline void *rpcprof_unit_at_(uint64_t bits)
+/* The cell that the low half of a Stat's handle names. */
+static inline struct rpcprof_cell *rpcprof_cell_at_(uint64_t bits)
 {
-	return rpcprof_arena.cells + ((size_t)(uint32_t)bits << RPCPROF_UNIT_SHIFT);
+	return (struct rpcprof_cell *)(void *)(rpcprof_arena.cells +
+	                                       (uint32_t)bits * rpcprof_arena.scale);
 }
 
 /* Whether the calling thread may take the short way: it began the Stat, which is live, and the
@@ -101,10 +102,10 @@ static inline struct rpcprof_timer rpcprof_timer_begin_(struct rpcprof_stat stat
 	uint32_t slot;
 
 	if (!rpcprof_stat_is_null(stat)) {
-		cell = (struct rpcprof_cell *)rpcprof_unit_at_(stat.bits);
+		cell = rpcprof_cell_at_(stat.bits);
 		if (rpcprof_cell_is_mine_(cell, stat.bits) && rpcprof_own_slot_(cell, &slot)) {
 			begin = ticks != 0 ? ticks : rpcprof_clock_raw();
-			bits = stat.bits + (sizeof(*cell) >> RPCPROF_UNIT_SHIFT) + slot;
+			bits = stat.bits + slot;
 			rpcprof_slot_fill_(&rpcprof_cell_timers(cell)[slot], stat.bits, tag,
 			                   begin);
 		} else {
@@ -157,9 +158,9 @@ static inline uint64_t rpcprof_timer_end(struct rpcprof_timer timer)
 
 	if (timer.bits == 0)
 		return 0;
-	bits = timer.bits & rpcprof_arena.cell_mask;
-	cell = (struct rpcprof_cell *)rpcprof_unit_at_(bits);
-	slot = (struct rpcprof_timer_slot *)rpcprof_unit_at_(timer.bits);
+	bits = timer.bits & ~(uint64_t)(RPCPROF_CELL_SLOTS - 1);
+	cell = rpcprof_cell_at_(bits);
+	slot = &rpcprof_cell_timers(cell)[timer.bits & (RPCPROF_CELL_SLOTS - 1)];
 	if (!rpcprof_cell_is_mine_(cell, bits) ||
 	    __builtin_expect(__atomic_load_n(&slot->end, __ATOMIC_RELAXED) != 0, 0))
 		return rpcprof_timer_end_slow(timer.begin, timer.bits, 0);
@@ -186,7 +187,7 @@ static inline void rpcprof_lap_(struct rpcprof_stat stat, uint32_t tag, uint64_t
 
 	if (rpcprof_stat_is_null(stat))
 		return;
-	cell = (struct rpcprof_cell *)rpcprof_unit_at_(stat.bits);
+	cell = rpcprof_cell_at_(stat.bits);
 	open = __atomic_load_n(&cell->open_lap, __ATOMIC_RELAXED);
 	if (__builtin_expect(tag == RPCPROF_TAG_NONE || open > rpcprof_arena.capacity, 0) ||
 	    !rpcprof_cell_is_mine_(cell, stat.bits) || !rpcprof_own_slot_(cell, &slot)) {

@@ -7,7 +7,7 @@
 
 static uint32_t cell(uint32_t i)
 {
-	return i * rpcprof_arena.units;
+	return i * RPCPROF_CELL_SLOTS;
 }
 
 /* Chains of one, on top 1; no cell that was never used. */
@@ -35,7 +35,7 @@ static uint32_t take(void)
 	uint32_t unit = rpcprof_cell_take_slow();
 
 	if (unit != 0) {
-		REQUIRE(++execution.out[unit / rpcprof_arena.units] == 1);
+		REQUIRE(++execution.out[unit / RPCPROF_CELL_SLOTS] == 1);
 		rpcprof_store_relaxed(&rpcprof_cell_of(unit)->end, 1);
 	}
 	return unit;
@@ -45,7 +45,7 @@ static void give(uint32_t unit)
 {
 	if (unit == 0)
 		return;
-	execution.out[unit / rpcprof_arena.units]--;
+	execution.out[unit / RPCPROF_CELL_SLOTS]--;
 	rpcprof_store_relaxed(&rpcprof_cell_of(unit)->end, 2);
 	rpcprof_cell_give_unstashed(unit);
 }
@@ -90,7 +90,7 @@ static void flush_or_refill(int thread)
 		(void)take();
 	execution.kept[thread][0] = rpcprof_self.stashed;
 	for (uint32_t i = 0; i < rpcprof_self.stashed; i++)
-		REQUIRE(++execution.out[rpcprof_self.stash[i] / rpcprof_arena.units] == 1);
+		REQUIRE(++execution.out[rpcprof_self.stash[i] / RPCPROF_CELL_SLOTS] == 1);
 }
 
 static void three_cells_in_one_place_each(void)
@@ -110,7 +110,7 @@ static void one_done(void)
 
 static void to_depot_or_copy(int thread)
 {
-	uint64_t copy[CELL_BYTES_MAX / sizeof(uint64_t)];
+	uint64_t copy[RPCPROF_CELL_BYTES_MAX / sizeof(uint64_t)];
 	const struct rpcprof_cell *it = (const struct rpcprof_cell *)copy;
 
 	if (thread == 0)
@@ -137,7 +137,7 @@ static void take_unused(int thread)
 	uint32_t last = (uint32_t)rpcprof_control()->cells - 1;
 
 	if (unit != 0)
-		REQUIRE(++execution.out[last - unit / rpcprof_arena.units] == 1);
+		REQUIRE(++execution.out[last - unit / RPCPROF_CELL_SLOTS] == 1);
 }
 
 static void both_unused_are_given(void)

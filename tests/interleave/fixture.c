@@ -57,7 +57,7 @@ void fixture_arena(bool history)
 	if (history)
 		ring(&rpcprof_map.history, body->history_offset);
 	for (uint32_t i = 1; i < 16; i++) {
-		struct rpcprof_cell *cell = rpcprof_cell_of(i * rpcprof_arena.units);
+		struct rpcprof_cell *cell = rpcprof_cell_of(i * RPCPROF_CELL_SLOTS);
 		interleave_split(&cell->own_next);
 		interleave_split(&cell->open_lap);
 	}
@@ -153,12 +153,13 @@ unsigned fixture_out(void)
 
 unsigned fixture_depot_cells(void)
 {
-	uint32_t chain = (uint32_t)rpcprof_map.shared->depot, cell;
+	uint32_t chain = (uint32_t)rpcprof_map.shared->depot;
 	unsigned count = 0;
 
-	for (; chain != 0; chain = (uint32_t)rpcprof_cell_of(chain)->begin)
-		for (cell = chain; cell != 0 && count < 100;
-		     cell = (uint32_t)(rpcprof_cell_of(cell)->begin >> 32), count++)
-			;
+	for (; chain != 0 && count < 100; chain = (uint32_t)rpcprof_cell_of(chain)->begin) {
+		const uint64_t *others = &rpcprof_cell_timers(rpcprof_cell_of(chain))->stamp;
+		for (count++; *others != 0 && count < 100; others++)
+			count += *others >> 32 != 0 ? 2 : 1;
+	}
 	return count;
 }

@@ -212,7 +212,7 @@ static void append_counted(int thread)
  * without its tag: the claim and the sums are not in order to a reader in flight. */
 static void append_or_look_at_folds(int thread)
 {
-	uint64_t copy[CELL_BYTES_MAX / sizeof(uint64_t)];
+	uint64_t copy[RPCPROF_CELL_BYTES_MAX / sizeof(uint64_t)];
 	struct rpcprof_cell *cell = (struct rpcprof_cell *)copy;
 	struct rpcprof_fold_view fold;
 	struct rpcprof_view view;

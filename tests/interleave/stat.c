@@ -37,7 +37,7 @@ static void full(void)
 
 static void copy_if_done(struct rpcprof_stat stat, uint32_t n)
 {
-	uint64_t copy[CELL_BYTES_MAX / sizeof(uint64_t)];
+	uint64_t copy[RPCPROF_CELL_BYTES_MAX / sizeof(uint64_t)];
 	struct rpcprof_cell *cell = (struct rpcprof_cell *)copy;
 	const struct rpcprof_timer_slot *slot = rpcprof_cell_timers(cell);
 
@@ -76,7 +76,7 @@ static void end_or_copy(int thread)
 /* A reader in flight: of the cell that is begun anew, the next generation. */
 static void begin_or_look_in_flight(int thread)
 {
-	uint64_t copy[CELL_BYTES_MAX / sizeof(uint64_t)];
+	uint64_t copy[RPCPROF_CELL_BYTES_MAX / sizeof(uint64_t)];
 	struct rpcprof_cell *cell = (struct rpcprof_cell *)copy;
 	const struct rpcprof_timer_slot *slot = rpcprof_cell_timers(cell);
 	uint32_t generation = rpcprof_generation(oldest) + 1;
@@ -105,7 +105,7 @@ static void begin_or_look_in_flight(int thread)
 
 static void append_or_look_in_flight(int thread)
 {
-	uint64_t copy[CELL_BYTES_MAX / sizeof(uint64_t)];
+	uint64_t copy[RPCPROF_CELL_BYTES_MAX / sizeof(uint64_t)];
 	struct rpcprof_cell *cell = (struct rpcprof_cell *)copy;
 	const struct rpcprof_timer_slot *slot = rpcprof_cell_timers(cell);
 	uint32_t generation = rpcprof_generation(oldest) + 1;

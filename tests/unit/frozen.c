@@ -27,7 +27,7 @@ AT(struct rpcprof_detached_timer, end, 8);
 AT(struct rpcprof_detached_timer, tag, 16);
 AT(struct rpcprof_detached_timer, thread, 20);
 
-_Static_assert(RPCPROF_UNIT_SHIFT == 5 && RPCPROF_BY_OWNER == 1u << 31 &&
+_Static_assert(RPCPROF_CELL_SLOTS == 32 && RPCPROF_BY_OWNER == 1u << 31 &&
                RPCPROF_FOLDED == UINT64_C(1) << 63, "the bits of handles and stamps are frozen");
 
 SIZE(struct rpcprof_timer_slot, 32);
@@ -58,10 +58,9 @@ AT(struct rpcprof_cell, span_id, 152);
 AT(struct rpcprof_cell, labels, 160);
 
 AT(struct rpcprof_arena_base, cells, 0);
-AT(struct rpcprof_arena_base, cell_mask, 8);
+AT(struct rpcprof_arena_base, scale, 8);
 AT(struct rpcprof_arena_base, capacity, 16);
-AT(struct rpcprof_arena_base, units, 20);
-AT(struct rpcprof_arena_base, grant, 24);
+AT(struct rpcprof_arena_base, grant, 20);
 SIZE(struct rpcprof_thread_id, 8);
 
 /* The switch, and what an outsider reads first. */
