@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # How servers that others wrote are built here, from Go modules. Sourced after lib.sh.
 
-go_needed=1.24 go_module=golang.org/toolchain@v0.0.1-go1.24.6.linux-amd64
+go_needed=1.26.5 go_module=golang.org/toolchain@v0.0.1-go1.26.5.linux-amd64
 
 # Debian 12's Go is too old for today's servers; it can fetch a newer one, a Go module itself.
 newer_go() {

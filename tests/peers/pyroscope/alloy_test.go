@@ -94,7 +94,7 @@ func startAlloy(t *testing.T, alloy, target string) string {
 func TestAlloy(t *testing.T) {
 	alloy := os.Getenv("PEER_ALLOY")
 	if alloy == "" {
-		t.Skip("scripts/test-peers alloy runs it, if there is one")
+		t.Skip("scripts/test-peers alloy runs it")
 	}
 	pulled := start(t, "pulled", peer.Program("tests/pull/peer_pull"))
 	said, err := pulled.out.ReadString('\n')
@@ -124,7 +124,7 @@ func TestAlloy(t *testing.T) {
 	compare(t, sent, "rpc:calls:count:wall:nanoseconds", `{service_name="scraped"}`)
 	pulled.end(t, 0)
 
-	agent, recorded := start(t, "forwarded", "/usr/bin/env", "RPCPROF_PROTOCOL=ingest",
+	agent, recorded := start(t, "forwarded", "/usr/bin/env",
 		"PYROSCOPE_SERVER_ADDRESS="+receiver, peer.Program("tests/config/config_agent"), "-"),
 		map[string]int64{}
 	agent.record(t, recorded)
