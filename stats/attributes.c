@@ -3,6 +3,7 @@
  * Attributes of a Stat. Each has a commit word that carries the Stat's generation: an attribute of
  * an earlier generation is not there, so begin clears nothing, and setting one is a store.
  */
+#include <endian.h>
 #include <errno.h>
 #include <string.h>
 
@@ -66,13 +67,14 @@ void rpcprof_stat_set_metadata(struct rpcprof_stat stat, const void *data, size_
 
 void rpcprof_stat_set_connection(struct rpcprof_stat stat, uint64_t connection, uint32_t number)
 {
-	uint8_t bytes[12];
+	struct rpcprof_cell *cell = live(stat);
 
-	for (int i = 0; i < 8; i++)
-		bytes[i] = (uint8_t)(connection >> (56 - 8 * i));
-	for (int i = 0; i < 4; i++)
-		bytes[8 + i] = (uint8_t)(number >> (24 - 8 * i));
-	rpcprof_stat_set_metadata(stat, bytes, sizeof(bytes));
+	if (cell == NULL)
+		return;
+	/* Big endian, as grpc-go has it. Whole words: every call of gRPC comes here. */
+	rpcprof_store_relaxed(&cell->metadata[0], htobe64(connection));
+	rpcprof_store_relaxed(&cell->metadata[1], htole64(htobe32(number)));
+	rpcprof_store_release(&cell->metadata_word, rpcprof_word(rpcprof_generation(stat), 12)); /* M1 */
 }
 
 void rpcprof_stat_set_trace(struct rpcprof_stat stat, const uint8_t trace_id[16],

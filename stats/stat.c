@@ -28,6 +28,7 @@ static inline void prefetch_cell(uint64_t value)
 	char *bytes = (char *)rpcprof_cell_of((uint32_t)value);
 
 	__builtin_prefetch(bytes, 1);
+	__builtin_prefetch(bytes + RPCPROF_CACHE_LINE, 1); /* method, status, connection */
 	bytes += sizeof(struct rpcprof_cell);
 	__builtin_prefetch(bytes, 1);
 	__builtin_prefetch(bytes + RPCPROF_CACHE_LINE, 1);
