@@ -3,7 +3,7 @@
 
 #define SHORTEST_NS 1000000
 #define LONGEST_NS 1000000000
-#define BURST_PER_S 250000 /* calls that an idle process may begin to make from one moment on */
+#define BURST_PER_S 200000 /* calls that an idle process may begin to make from one moment on */
 
 void rpcprof_pace_open(struct rpcprof_pace *pace, uint64_t capacity, int64_t now_ns)
 {

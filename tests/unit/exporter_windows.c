@@ -167,9 +167,9 @@ Test(exporter_windows, collection_is_paced_by_the_ring)
 	cr_assert_eq(rpcprof_pace_next(&pace, 4096, 10000000), 10000000);
 	cr_assert_eq(rpcprof_pace_next(&pace, 40960, 20000000), 1000000);
 	cr_assert_eq(rpcprof_pace_next(&pace, 1u << 30, 30000000), 1000000, "1 ms at least");
-	/* Idle: what 250 000 calls a second need for three quarters. */
-	cr_assert_eq(rpcprof_pace_next(&pace, 0, 40000000), 49152000);
-	cr_assert_eq(rpcprof_pace_next(&pace, 1, 50000000), 49152000, "nearly idle too");
+	/* Idle: what 200 000 calls a second need for three quarters. */
+	cr_assert_eq(rpcprof_pace_next(&pace, 0, 40000000), 61440000);
+	cr_assert_eq(rpcprof_pace_next(&pace, 1, 50000000), 61440000, "nearly idle too");
 	rpcprof_pace_open(&pace, 1u << 24, 0);
 	cr_assert_eq(rpcprof_pace_next(&pace, 0, S), S, "1 s at most");
 	rpcprof_pace_open(&pace, 16, 0);
