@@ -35,7 +35,7 @@ mtype = { NONE, K1, K2, S1, DEPOT_TAG, BUMP_ADD };
 #define HEAD 0 /* tag, first cell of the first chain */
 #define BUMP 1
 #define SEQ(c) (2 * (c))
-#define LINK(c) (2 * (c) + 1) /* as a record: its begin; in the first cell of a chain: the others, too */
+#define LINK(c) (2 * (c) + 1) /* as a record: its begin */
 #define WORDS (2 + 2 * CELLS)
 #define STORES 8
 #include "memory.pml"
@@ -129,9 +129,13 @@ inline unrecord(which, next)
 	x = 0
 }
 
-/* chain_push() of c, and of d after it, which stays a record. */
+/* chain_push() of c, and of d after it. */
 inline give()
 {
+	if
+	:: d != 0 -> unrecord(d, 0)
+	:: else
+	fi;
 	unrecord(c, d);
 	load(HEAD, RELAXED, head);
 	do
