@@ -17,41 +17,45 @@
  */
 #include "stats/arena_internal.h"
 
-/* The first cell of a chain holds the link to the next chain in its `begin`, and the chain's other
- * cells where its timers were, two in a word, 0 after the last: which is why it must be FREE. So
- * who takes a chain reads one cell of it; each is in some other CPU's cache. */
-static inline uint32_t next_chain(const struct rpcprof_cell *first)
+/* Links of a cell in the depot lie in its `begin`, which is why it must be FREE there: the one word
+ * that a late use of a stale handle never writes. Its high half is one link, the low half another:
+ *
+ *     first cell of a chain     the chain's second cell, the next chain
+ *     the others, as a tree     the cells 2i + 1 and 2i + 2, where 0 is the chain's second
+ *
+ * A list would do, but each cell is in some other CPU's cache: so whoever takes a chain waits for
+ * five of them one after another, not for sixteen. 0 is no cell. */
+static inline uint64_t links_of(uint32_t unit)
 {
-	return (uint32_t)rpcprof_load_relaxed(&first->begin);
+	return rpcprof_load_relaxed(&rpcprof_cell_of(unit)->begin);
 }
 
-static inline uint64_t *chain_words(const struct rpcprof_cell *first)
+static inline void link_to(uint32_t unit, uint32_t high, uint32_t low)
 {
-	return (uint64_t *)(void *)rpcprof_cell_timers(first);
+	rpcprof_store_relaxed(&rpcprof_cell_of(unit)->begin, (uint64_t)high << 32 | low);
 }
 
-static void chain_write(const struct rpcprof_cell *first, const uint32_t *others, uint32_t count)
+/* Adds a cell of a chain to those found, and fetches it. */
+static inline uint32_t found(uint32_t others[CHAIN_CELLS], uint32_t count, uint32_t unit)
 {
-	for (uint32_t i = 0; i <= count; i += 2) {
-		uint64_t low = i < count ? others[i] : 0;
-		uint64_t high = i + 1 < count ? others[i + 1] : 0;
-		rpcprof_store_relaxed(&chain_words(first)[i / 2], high << 32 | low);
+	if (unit == 0)
+		return count;
+	__builtin_prefetch(rpcprof_cell_of(unit), 1);
+	others[count] = unit;
+	return count + 1;
+}
+
+/* The cells of a chain but for the first. */
+static uint32_t chain_read(uint32_t first, uint32_t others[CHAIN_CELLS])
+{
+	uint32_t count = found(others, 0, (uint32_t)(links_of(first) >> 32));
+
+	for (uint32_t i = 0; i < count; i++) {
+		uint64_t links = links_of(others[i]);
+		count = found(others, count, (uint32_t)(links >> 32));
+		count = found(others, count, (uint32_t)links);
 	}
-}
-
-static uint32_t chain_read(const struct rpcprof_cell *first, uint32_t others[CHAIN_CELLS])
-{
-	uint32_t count = 0;
-
-	for (;; count += 2) {
-		uint64_t word = rpcprof_load_relaxed(&chain_words(first)[count / 2]);
-		others[count] = (uint32_t)word;
-		others[count + 1] = (uint32_t)(word >> 32);
-		if (others[count] == 0)
-			return count;
-		if (others[count + 1] == 0)
-			return count + 1;
-	}
+	return count;
 }
 
 static uint32_t depot_pop(void)
@@ -62,30 +66,29 @@ static uint32_t depot_pop(void)
 
 	while ((uint32_t)head != 0) {
 		uint32_t unit = (uint32_t)head;
-		uint64_t next = ((head >> 32) + 1) << 32 | next_chain(rpcprof_cell_of(unit));
+		uint64_t next = ((head >> 32) + 1) << 32 | (uint32_t)links_of(unit);
 		if (rpcprof_cas_acq_rel(depot, &head, next))
 			return unit;
 	}
 	return 0;
 }
 
-static void depot_push(uint32_t unit)
+static void depot_push(uint32_t first, uint32_t second)
 {
 	uint64_t *depot = &rpcprof_map.shared->depot;
-	struct rpcprof_cell *cell = rpcprof_cell_of(unit);
 	uint64_t head = rpcprof_load_relaxed(depot);
 	uint64_t new_head;
 
 	do {
-		rpcprof_store_relaxed(&cell->begin, (uint64_t)(uint32_t)head);
-		new_head = ((head >> 32) + 1) << 32 | unit;
+		link_to(first, second, (uint32_t)head);
+		new_head = ((head >> 32) + 1) << 32 | first;
 		/* K1 release, pairs with K2: links before the head that leads to them, and all that
 		 * the cells' last owners stored before who gets them next. */
 	} while (!rpcprof_cas_acq_rel(depot, &head, new_head));
 }
 
-/* The first cell of a chain stops being a record before its links overwrite it: a snapshot that
- * still copies it must see its seq change. */
+/* A cell that goes to the depot stops being a record before its links overwrite it: a snapshot
+ * that still copies it must see its seq change. */
 static void cell_unrecord(struct rpcprof_cell *cell)
 {
 	uint32_t generation = (uint32_t)(rpcprof_load_relaxed(&cell->seq) >> 2);
@@ -97,14 +100,17 @@ static void cell_unrecord(struct rpcprof_cell *cell)
 
 static void chain_push(const uint32_t *units, uint32_t count)
 {
-	struct rpcprof_cell *first;
+	const uint32_t *others = units + 1;
 
 	if (count == 0)
 		return;
-	first = rpcprof_cell_of(units[0]);
-	cell_unrecord(first);
-	chain_write(first, units + 1, count - 1);
-	depot_push(units[0]);
+	cell_unrecord(rpcprof_cell_of(units[0]));
+	for (uint32_t i = 0, left = 1, right = 2; i < count - 1; i++, left += 2, right += 2) {
+		cell_unrecord(rpcprof_cell_of(others[i]));
+		link_to(others[i], left < count - 1 ? others[left] : 0,
+		        right < count - 1 ? others[right] : 0);
+	}
+	depot_push(units[0], count > 1 ? others[0] : 0);
 }
 
 /* How many cells this thread may hold back. All together stay below max_in_flight up to about a
@@ -174,12 +180,9 @@ static uint32_t refill_from_depot(struct rpcprof_thread_state *self)
 
 	if (unit == 0)
 		return 0;
-	count = chain_read(rpcprof_cell_of(unit), others);
-	for (; count > 0 && self->stashed < self->stash_limit; count--) {
-		/* All at once: one by one each would wait for its way from another CPU. */
-		__builtin_prefetch(rpcprof_cell_of(others[count - 1]), 1);
+	count = chain_read(unit, others);
+	for (; count > 0 && self->stashed < self->stash_limit; count--)
 		self->stash[self->stashed++] = others[count - 1];
-	}
 	chain_push(others, count);
 	return unit;
 }
@@ -208,7 +211,7 @@ static uint32_t take_unstashed(void)
 	uint32_t unit = depot_pop(), first, count;
 
 	if (unit != 0) {
-		count = chain_read(rpcprof_cell_of(unit), others);
+		count = chain_read(unit, others);
 		chain_push(others, count);
 		return unit;
 	}

@@ -151,15 +151,23 @@ unsigned fixture_out(void)
 	return count;
 }
 
+/* A chain's cells after the first are a tree. */
+static unsigned cells_below(uint32_t unit)
+{
+	uint64_t links;
+
+	if (unit == 0)
+		return 0;
+	links = rpcprof_cell_of(unit)->begin;
+	return 1 + cells_below((uint32_t)(links >> 32)) + cells_below((uint32_t)links);
+}
+
 unsigned fixture_depot_cells(void)
 {
 	uint32_t chain = (uint32_t)rpcprof_map.shared->depot;
 	unsigned count = 0;
 
-	for (; chain != 0 && count < 100; chain = (uint32_t)rpcprof_cell_of(chain)->begin) {
-		const uint64_t *others = &rpcprof_cell_timers(rpcprof_cell_of(chain))->stamp;
-		for (count++; *others != 0 && count < 100; others++)
-			count += *others >> 32 != 0 ? 2 : 1;
-	}
+	for (; chain != 0 && count < 100; chain = (uint32_t)rpcprof_cell_of(chain)->begin)
+		count += 1 + cells_below((uint32_t)(rpcprof_cell_of(chain)->begin >> 32));
 	return count;
 }
