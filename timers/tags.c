@@ -177,10 +177,11 @@ static uint32_t ready(uint32_t record)
 }
 
 /* Takes an entry and `words` from a kind's budget; false if it is used up. `was`: before it. */
-static bool reserve(enum rpcprof_tag_kind kind, uint32_t words, uint64_t *was)
+static bool reserve(struct rpcprof_tag_header *header, enum rpcprof_tag_kind kind, uint32_t words,
+                    uint64_t *was)
 {
 	const struct rpcprof_tag_range *range = &table.kinds[kind];
-	uint64_t *used = &table.header->kinds[kind].used;
+	uint64_t *used = &header->kinds[kind].used;
 
 	*was = rpcprof_load_relaxed(used);
 	do {
@@ -193,12 +194,13 @@ static bool reserve(enum rpcprof_tag_kind kind, uint32_t words, uint64_t *was)
 	return true;
 }
 
-static void give_back(enum rpcprof_tag_kind kind, uint32_t words, uint64_t was)
+static void give_back(struct rpcprof_tag_header *header, enum rpcprof_tag_kind kind, uint32_t words,
+                      uint64_t was)
 {
 	uint64_t mine = was + RPCPROF_TAG_ONE_ENTRY + words;
 
 	/* G5 release, pairs with G6. A failure costs one entry. */
-	rpcprof_cas_release(&table.header->kinds[kind].used, &mine, was);
+	rpcprof_cas_release(&header->kinds[kind].used, &mine, was);
 }
 
 /* Puts a record into the first bucket of the name's path that is empty. Returns the record that
@@ -223,21 +225,22 @@ static uint32_t claim(const struct name *name, uint32_t at, uint32_t record)
 }
 
 /* Adds a name that was not there; 0 if there is no room. */
-static uint32_t add(enum rpcprof_tag_kind kind, const struct name *name, uint32_t at)
+static uint32_t add(struct rpcprof_tag_header *header, enum rpcprof_tag_kind kind,
+                    const struct name *name, uint32_t at)
 {
 	uint32_t words = 2 + name->bytes / WORD, record, found;
 	uint64_t was;
 
-	if (at == PROBES_MAX || !reserve(kind, words, &was))
+	if (at == PROBES_MAX || !reserve(header, kind, words, &was))
 		return 0;
 	record = table.kinds[kind].first_word + (uint32_t)(was & RPCPROF_TAG_WORDS_MASK);
 	record_write(&table.records[record], table.kinds[kind].first_id + (uint32_t)(was >> 32),
 	             name);
 	found = claim(name, at, record);
 	if (found != record)
-		give_back(kind, words, was);
+		give_back(header, kind, words, was);
 	else if (name->cut)
-		rpcprof_add_relaxed(&table.header->cut, 1); /* relaxed: a count, guards nothing */
+		rpcprof_add_relaxed(&header->cut, 1); /* relaxed: a count, guards nothing */
 	return found;
 }
 
@@ -248,9 +251,9 @@ static struct rpcprof_tag_header *attached(void)
 	return rpcprof_load_acquire(&table.header);
 }
 
-uint32_t rpcprof_tag_intern(enum rpcprof_tag_kind kind, const char *text, size_t bytes)
+static uint32_t intern(struct rpcprof_tag_header *header, enum rpcprof_tag_kind kind,
+                       const char *text, size_t bytes)
 {
-	struct rpcprof_tag_header *header = attached();
 	struct name name;
 	uint32_t at = 0, record;
 
@@ -259,12 +262,17 @@ uint32_t rpcprof_tag_intern(enum rpcprof_tag_kind kind, const char *text, size_t
 		return RPCPROF_TAG_NONE;
 	record = probe(&name, &at);
 	if (record == 0)
-		record = add(kind, &name, at);
+		record = add(header, kind, &name, at);
 	if (record != 0)
 		return ready(record);
 	/* relaxed: a count, guards nothing */
 	rpcprof_add_relaxed(&header->kinds[kind].overflow, 1);
 	return RPCPROF_TAG_OTHER;
+}
+
+uint32_t rpcprof_tag_intern(enum rpcprof_tag_kind kind, const char *text, size_t bytes)
+{
+	return intern(attached(), kind, text, bytes);
 }
 
 uint32_t rpcprof_tag_find(const char *text, size_t bytes)
@@ -377,10 +385,11 @@ void rpcprof_tags_attach(void *memory, const struct rpcprof_tag_limits *limits)
 		return;
 	if (rpcprof_load_relaxed(&header->seed) == 0)
 		rpcprof_store_relaxed(&header->seed, random_seed());
-	/* G7 release, pairs with G8: geometry and seed before the header. */
-	rpcprof_store_release(&table.header, header);
+	/* Before anybody else can: their ids are known at compile time. */
 	for (uint32_t id = 1; id <= RPCPROF_TAG_FIXED; id++)
-		rpcprof_tag_intern(RPCPROF_TAG_STAGE, fixed_names[id], (size_t)-1);
+		(void)intern(header, RPCPROF_TAG_STAGE, fixed_names[id], (size_t)-1);
+	/* G7 release, pairs with G8: geometry, seed and the fixed names before the header. */
+	rpcprof_store_release(&table.header, header);
 	/* G9 release, pairs with G10: the table before the epoch. It fits in half a word, and 0
 	 * is "not attached". */
 	rpcprof_store_release(epoch, (uint32_t)(*epoch + 1) ? (uint32_t)(*epoch + 1) : 1);

@@ -55,7 +55,8 @@ static void attach_or_warm(int thread)
 	if (thread == 0) {
 		rpcprof_tags_attach(memory, &limits);
 	} else {
-		(void)rpcprof_tag_cached(&site, RPCPROF_TAG_STAGE, "/one");
+		uint32_t id = rpcprof_tag_cached(&site, RPCPROF_TAG_STAGE, "/one");
+		REQUIRE(id == RPCPROF_TAG_NONE || id > RPCPROF_TAG_UNKNOWN_METHOD);
 		REQUIRE(site == 0 || (uint32_t)site != RPCPROF_TAG_NONE);
 	}
 }
