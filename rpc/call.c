@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rpcprof/call.h"
 
-#include <endian.h>
 #include <string.h>
 
 #include "atomic_internal.h"
@@ -145,15 +144,8 @@ static uint32_t next_number(void)
 
 void rpcprof_call_set_connection(struct rpcprof_call *call, uint64_t connection)
 {
-	const struct {
-		uint64_t connection;
-		uint32_t number;
-	} metadata = { htobe64(connection), htobe32(next_number()) };
-
-	/* As rpcprof_stat_set_connection(), but in whole words: bytes stored one by one and read as
-	 * words wait for all stores before them, among them those that miss the cache. */
-	rpcprof_stat_set_metadata(call->stat, &metadata, sizeof(metadata.connection) +
-	                                                         sizeof(metadata.number));
+	if (!rpcprof_stat_is_null(call->stat))
+		rpcprof_stat_set_connection(call->stat, connection, next_number());
 }
 
 uint64_t rpcprof_call_connection(const void *name, size_t bytes)

@@ -55,16 +55,9 @@ static uint32_t stage_tag(uint32_t stage)
 	return rpcprof_tag_cached(&sites[stage], RPCPROF_TAG_STAGE, stage_names[stage]);
 }
 
-/* A stage whose both ends are known: nobody else could end it, so it is not begun first. */
 static void stage_add(struct rpcprof_stat stat, uint32_t stage, uint64_t begin, uint64_t end)
 {
-	struct rpcprof_detached_timer timer;
-
-	if (rpcprof_thread.id == 0)
-		rpcprof_thread_prepare();
-	timer = (struct rpcprof_detached_timer){ begin, end, stage_tag(stage),
-		                                 (uint32_t)rpcprof_thread.id };
-	rpcprof_stat_append(stat, &timer);
+	rpcprof_timer_add_(stat, stage_tag(stage), begin, end);
 }
 
 static bool begin(struct rpcprof_grpc_call *c, uint32_t side)

@@ -71,7 +71,8 @@ void rpcprof_stat_set_connection(struct rpcprof_stat stat, uint64_t connection, 
 
 	if (cell == NULL)
 		return;
-	/* Big endian, as grpc-go has it. Whole words: every call of gRPC comes here. */
+	/* Big endian, as grpc-go has it. In whole words, for every call of gRPC comes here: bytes
+	 * that are read back as words wait for all stores before them. */
 	rpcprof_store_relaxed(&cell->metadata[0], htobe64(connection));
 	rpcprof_store_relaxed(&cell->metadata[1], htole64(htobe32(number)));
 	rpcprof_store_release(&cell->metadata_word, rpcprof_word(rpcprof_generation(stat), 12)); /* M1 */

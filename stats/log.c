@@ -35,16 +35,18 @@ static void to_stderr(void *arg, enum rpcprof_log_level level, const char *messa
 
 static void set_output(rpcprof_log_fn *callback, void *arg)
 {
-	uint32_t version = output.version; /* which only this thread changes: init is one at a time */
+	/* Only this thread changes it: init is one at a time. Odd already in the child of a fork that
+	 * came between. */
+	uint32_t version = output.version | 1;
 
 	/* relaxed: L3 orders it before the rest. */
-	rpcprof_store_relaxed(&output.version, version + 1);
+	rpcprof_store_relaxed(&output.version, version);
 	/* L3 release fence, pairs with L4: else a reader of the new pair takes it for the old. */
 	rpcprof_fence_release();
 	rpcprof_store_relaxed(&output.callback, callback);
 	rpcprof_store_relaxed(&output.arg, arg);
 	/* L1 release, pairs with L2: the pair, and what the application made for it. */
-	rpcprof_store_release(&output.version, version + 2);
+	rpcprof_store_release(&output.version, version + 1);
 }
 
 /* false: nobody listens, or somebody will in a moment. */

@@ -236,18 +236,9 @@ protected:
 		state_.fetch_or(bits, std::memory_order_acq_rel);
 	}
 
-	/* A stage whose both ends are known: nobody else could end it, so it is not begun first. */
 	void add_stage(uint32_t tag, uint64_t begin, uint64_t end) noexcept
 	{
-		struct rpcprof_detached_timer timer;
-
-		if (rpcprof_thread.id == 0)
-			rpcprof_thread_prepare();
-		timer.begin = begin;
-		timer.end = end;
-		timer.tag = tag;
-		timer.thread = static_cast<uint32_t>(rpcprof_thread.id);
-		rpcprof_stat_append(rpcprof_call_stat(&call_), &timer);
+		rpcprof_timer_add_(rpcprof_call_stat(&call_), tag, begin, end);
 	}
 
 	void drop() noexcept

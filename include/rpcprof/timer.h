@@ -253,6 +253,22 @@ void rpcprof_detached_timer_end(struct rpcprof_detached_timer *timer);
  */
 void rpcprof_stat_append(struct rpcprof_stat stat, const struct rpcprof_detached_timer *timer);
 
+/* A stage of this thread whose both ends are known: nobody else could end it, so it is not begun
+ * first, which would take a CAS to end it. */
+static inline void rpcprof_timer_add_(struct rpcprof_stat stat, uint32_t tag, uint64_t begin,
+                                      uint64_t end)
+{
+	struct rpcprof_detached_timer timer;
+
+	if (__builtin_expect(rpcprof_thread.id == 0, 0))
+		rpcprof_thread_prepare();
+	timer.begin = begin;
+	timer.end = end;
+	timer.tag = tag;
+	timer.thread = (uint32_t)rpcprof_thread.id;
+	rpcprof_stat_append(stat, &timer);
+}
+
 /** RPCPROF_TIMER_BEGIN(stat, "/decode"): looks the tag up only for a Stat that is not null. */
 #define RPCPROF_TIMER_BEGIN(stat, literal)                                                     \
 	__extension__({                                                                        \

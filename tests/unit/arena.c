@@ -128,6 +128,43 @@ Test(arena, a_second_init_changes_nothing)
 	cr_assert_eq(config.tag_entries, 4096);
 }
 
+/* Begins until there is no cell; each is somebody's for the first time. */
+static uint32_t begin_all(struct rpcprof_stat *stats, uint32_t most)
+{
+	static uint8_t seen[1 << 13];
+	uint32_t count = 0;
+
+	memset(seen, 0, sizeof(seen));
+	for (; count < most; count++) {
+		uint32_t cell;
+		stats[count] = rpcprof_stat_begin(RPCPROF_TAG_SERVER);
+		if (rpcprof_stat_is_null(stats[count]))
+			break;
+		cell = (uint32_t)stats[count].bits / RPCPROF_CELL_SLOTS;
+		cr_assert_lt(cell, sizeof(seen));
+		cr_assert_eq(seen[cell]++, 0);
+	}
+	return count;
+}
+
+Test(arena, all_cells_come_back_from_full_chains_once)
+{
+	static struct rpcprof_stat stats[1 << 13];
+	struct rpcprof_config config = config_of(64);
+	uint32_t all;
+
+	config.max_in_flight = 1024; /* so that a stash holds 32, and spills 16 */
+	cr_assert_eq(rpcprof_init(&config), 0);
+	rpcprof_enable(true);
+	all = begin_all(stats, sizeof(stats) / sizeof(stats[0]));
+	cr_assert_gt(all, 2000);
+	for (int k = 0; k < 3; k++) {
+		for (uint32_t i = 0; i < all; i++)
+			rpcprof_stat_discard(stats[i]);
+		cr_assert_eq(begin_all(stats, all + 1), all);
+	}
+}
+
 Test(arena, a_cell_is_a_whole_number_of_cache_lines)
 {
 	struct rpcprof_config config = config_of(0);

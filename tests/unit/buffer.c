@@ -155,6 +155,20 @@ Test(buffer, every_value_comes_out_once)
 	}
 }
 
+/* One shard, so alone: then the hint is right, over the ends of blocks and of the memory too. */
+Test(buffer, a_push_tells_what_the_third_after_it_will_displace)
+{
+	struct rpcprof_buffer buffer = buffer_open(100, 1);
+	uint64_t full = 2 * rpcprof_buffer_slots(&buffer), hint, hints[3] = { 0 };
+
+	for (uint64_t value = 1; value <= 2 * full; value++) {
+		uint64_t displaced = rpcprof_buffer_push_peek(&buffer, value, &hint);
+		if (value > full)
+			cr_assert_eq(displaced, hints[value % 3]);
+		hints[value % 3] = hint;
+	}
+}
+
 Test(buffer, every_value_comes_out_once_as_the_block_number_wraps)
 {
 	account(100, 2, UINT64_MAX - 3);
